@@ -1,0 +1,9 @@
+//! Pure vocabulary of Sluice: what router, store, plugins and infra must mean alike.
+//!
+//! Nothing here does IO, knows a runtime or reads a clock: time is an argument, in milliseconds since the Unix epoch.
+
+pub mod alert;
+pub mod flag;
+pub mod lease;
+pub mod rollout;
+pub mod weight;
