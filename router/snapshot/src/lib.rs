@@ -1,0 +1,22 @@
+//! What a request reads: the immutable [`Snapshot`], the live cells it points to, and the queue that takes effects away.
+//!
+//! `control` builds and publishes, `proxy` reads, `admin` looks; they meet only here. Nothing in this crate does IO,
+//! and nothing on the reading side waits: a request costs one generation check, and a live cell one atomic load.
+
+pub mod cells;
+pub mod effects;
+pub mod plugin;
+pub mod publish;
+pub mod rollout;
+pub mod servers;
+pub mod snapshot;
+pub mod traffic;
+
+pub use cells::{Cells, StateCell};
+pub use effects::{Effect, EffectQueue};
+pub use plugin::{Plugin, PluginKey};
+pub use publish::Published;
+pub use rollout::RolloutCell;
+pub use servers::ServersCell;
+pub use snapshot::{Link, Route, Snapshot};
+pub use traffic::{RouteTraffic, Traffic};

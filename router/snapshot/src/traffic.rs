@@ -1,0 +1,200 @@
+//! Counters of the traffic: one shard per worker, keyed by names, so that they survive every swap.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Upper bounds of the latency histogram, in microseconds; the last bucket has none. Half-decades of the range that
+/// matters for a proxy on one machine up to its usual time-out.
+pub const LATENCY_BOUNDS_MICROS: [u64; 11] =
+    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
+
+/// Status classes that are counted apart: 1xx to 5xx, and requests that got no answer (the client left).
+pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
+
+/// Counters of all routes, and of the process.
+#[derive(Debug)]
+pub struct Traffic {
+    workers: usize,
+    routes: Mutex<BTreeMap<RouteKey, Arc<RouteTraffic>>>,
+    shards: Vec<WorkerTraffic>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct RouteKey {
+    route: String,
+    variants: Vec<String>,
+}
+
+/// Gauges and counters of one worker.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub struct WorkerTraffic {
+    /// Client connections open now.
+    pub connections: AtomicU64,
+    /// Client connections accepted.
+    pub accepted: AtomicU64,
+    /// Requests being answered now.
+    pub in_flight: AtomicU64,
+    /// Requests sent to a second server or a fresh connection.
+    pub retries: AtomicU64,
+    /// Connections opened to servers.
+    pub upstream_connects: AtomicU64,
+    /// Requests that no route matched.
+    pub unrouted: AtomicU64,
+}
+
+impl Traffic {
+    /// Counters for `workers` workers.
+    #[must_use]
+    pub fn new(workers: usize) -> Self {
+        let shards = (0..workers).map(|_| WorkerTraffic::default()).collect();
+        Self { workers, routes: Mutex::default(), shards }
+    }
+
+    /// The counters of a route with these variants, the same ones for as long as the process lives.
+    #[must_use]
+    pub fn route(&self, route: &str, variants: &[String]) -> Arc<RouteTraffic> {
+        let key = RouteKey { route: route.to_owned(), variants: variants.to_vec() };
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        let traffic = routes.entry(key).or_insert_with(|| Arc::new(RouteTraffic::new(route, variants, self.workers)));
+        Arc::clone(traffic)
+    }
+
+    /// Forgets routes that no snapshot names any more.
+    pub fn prune(&self) {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, route| Arc::strong_count(route) > 1);
+    }
+
+    /// Counters of all routes.
+    #[must_use]
+    pub fn routes(&self) -> Vec<Arc<RouteTraffic>> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Counters of one worker.
+    #[must_use]
+    pub fn worker(&self, worker: usize) -> &WorkerTraffic {
+        &self.shards[worker]
+    }
+
+    /// Counters of all workers.
+    #[must_use]
+    pub fn workers(&self) -> &[WorkerTraffic] {
+        &self.shards
+    }
+}
+
+/// Counters of one route.
+#[derive(Debug)]
+pub struct RouteTraffic {
+    route: String,
+    variants: Vec<String>,
+    shards: Vec<Shard>,
+}
+
+/// Rows of a shard: no variant first, then the route's variants in order.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Shard {
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Default)]
+struct Row {
+    classes: [AtomicU64; CLASSES.len()],
+    latency: [AtomicU64; LATENCY_BOUNDS_MICROS.len() + 1],
+    micros: AtomicU64,
+}
+
+/// What one route did with one variant, summed over the workers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VariantTotals {
+    /// The variant; `None` = no variant was chosen.
+    pub variant: Option<String>,
+    /// Requests by [`CLASSES`].
+    pub classes: [u64; CLASSES.len()],
+    /// Requests by [`LATENCY_BOUNDS_MICROS`], not cumulative; the last one is above all bounds.
+    pub latency: [u64; LATENCY_BOUNDS_MICROS.len() + 1],
+    /// Sum of all latencies, microseconds.
+    pub micros: u64,
+}
+
+impl RouteTraffic {
+    fn new(route: &str, variants: &[String], workers: usize) -> Self {
+        let shard = || Shard { rows: (0..=variants.len()).map(|_| Row::default()).collect() };
+        let shards = (0..workers).map(|_| shard()).collect();
+        Self { route: route.to_owned(), variants: variants.to_vec(), shards }
+    }
+
+    /// Name of the route.
+    #[must_use]
+    pub fn route(&self) -> &str {
+        &self.route
+    }
+
+    /// Counts a finished request: `variant` indexes the route's variants; `status` `None` = the client left first.
+    pub fn finished(&self, worker: usize, variant: Option<usize>, status: Option<u16>, took: Duration) {
+        let row = &self.shards[worker].rows[variant.map_or(0, |index| index + 1)];
+        let class = status.map_or(CLASSES.len() - 1, |status| usize::from(status / 100).clamp(1, 5) - 1);
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let bucket = LATENCY_BOUNDS_MICROS.partition_point(|bound| *bound < micros);
+        row.classes[class].fetch_add(1, Ordering::Relaxed);
+        row.latency[bucket].fetch_add(1, Ordering::Relaxed);
+        row.micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// The totals, no variant first.
+    #[must_use]
+    pub fn totals(&self) -> Vec<VariantTotals> {
+        let mut totals: Vec<VariantTotals> = std::iter::once(None)
+            .chain(self.variants.iter().cloned().map(Some))
+            .map(|variant| VariantTotals { variant, ..VariantTotals::default() })
+            .collect();
+        for shard in &self.shards {
+            for (total, row) in totals.iter_mut().zip(&shard.rows) {
+                add(&mut total.classes, &row.classes);
+                add(&mut total.latency, &row.latency);
+                total.micros += row.micros.load(Ordering::Relaxed);
+            }
+        }
+        totals
+    }
+}
+
+fn add<const N: usize>(sums: &mut [u64; N], values: &[AtomicU64; N]) {
+    for (sum, value) in sums.iter_mut().zip(values) {
+        *sum += value.load(Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_variant_class_and_latency() {
+        let traffic = Traffic::new(2);
+        let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
+        route.finished(0, Some(1), Some(200), Duration::from_micros(250));
+        route.finished(1, Some(1), Some(503), Duration::from_micros(251));
+        route.finished(1, None, None, Duration::from_secs(60));
+        let totals = route.totals();
+        assert_eq!(totals[2].variant.as_deref(), Some("canary"));
+        assert_eq!((totals[2].classes[1], totals[2].classes[4]), (1, 1));
+        assert_eq!((totals[2].latency[0], totals[2].latency[1], totals[2].micros), (1, 1, 501));
+        assert_eq!((totals[0].classes[5], totals[0].latency[LATENCY_BOUNDS_MICROS.len()]), (1, 1));
+    }
+
+    #[test]
+    fn a_route_keeps_its_counters_until_nobody_names_it() {
+        let traffic = Traffic::new(1);
+        let route = traffic.route("app", &[]);
+        route.finished(0, None, Some(204), Duration::ZERO);
+        assert_eq!(traffic.route("app", &[]).totals(), route.totals());
+        drop(route);
+        traffic.prune();
+        assert!(traffic.routes().is_empty());
+    }
+}
