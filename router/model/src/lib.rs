@@ -3,7 +3,10 @@
 //! Nothing here does IO, knows a runtime or reads a clock: time is an argument, in milliseconds since the Unix epoch.
 
 pub mod alert;
+pub mod bucket;
+pub mod field;
 pub mod flag;
+pub mod key;
 pub mod lease;
 pub mod rollout;
 pub mod weight;
