@@ -1,0 +1,37 @@
+//! Policy files of Sluice: text -> checked types -> route table.
+//!
+//! Pure: no IO, no runtime, no clock. [`parse`] reads the files of `routes.d` together, [`parse_process`] reads
+//! `sluice.toml`; both report every fault at once, each with its place, an excerpt and, where one can be given, a hint.
+//! What comes out is complete: every name is resolved to an index, every limit is checked, and [`Policy::find`] answers
+//! which route a request takes without allocating.
+
+pub mod fault;
+pub mod path;
+pub mod plugin;
+pub mod policy;
+pub mod process;
+pub mod route;
+
+mod query;
+mod read;
+mod table;
+mod units;
+
+pub use fault::{Fault, Faults};
+pub use plugin::{FailurePolicy, Grants, Limits, Plugin};
+pub use policy::{Policy, Rollout, Servers, Upstream};
+pub use process::{AdminConfig, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl};
+pub use read::{parse, parse_process};
+pub use route::{
+    Builtin, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
+    WeightedUpstream,
+};
+
+/// One file as it was read from disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// Name shown in faults, e.g. `routes.d/demo.toml`; files are read in the order of their names.
+    pub file: String,
+    /// The whole text.
+    pub text: String,
+}

@@ -1,0 +1,100 @@
+//! The checked policy: what the operator's files mean, with every name resolved.
+//!
+//! All cross references are indexes into the vectors of one [`Policy`]; they hold by construction.
+
+use sluice_model::field::Field;
+use sluice_model::weight::BasisPoints;
+
+use crate::plugin::Plugin;
+use crate::route::{RequestLine, Route};
+use crate::table::RouteTable;
+
+/// Connections to one upstream that a worker may hold, unless the policy says otherwise.
+pub const CONNECTIONS_MAX_DEFAULT: usize = 256;
+/// The most that a policy may ask for: one worker's share of the local ports.
+pub const CONNECTIONS_MAX_MAX: usize = 65_535;
+
+/// Everything the policy files of one revision declare.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// Routes in order: by file name, then by position in the file.
+    pub routes: Vec<Route>,
+    /// Upstreams, sorted by name.
+    pub upstreams: Vec<Upstream>,
+    /// Plugins, sorted by name.
+    pub plugins: Vec<Plugin>,
+    /// Rollouts, sorted by name.
+    pub rollouts: Vec<Rollout>,
+    pub(crate) table: RouteTable,
+}
+
+/// A named group of servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upstream {
+    /// Unique name.
+    pub name: String,
+    /// Where its servers come from.
+    pub servers: Servers,
+    /// Connections that one worker may hold to the whole group; more requests wait in a queue.
+    pub connections_max: usize,
+}
+
+/// Where the servers of an upstream come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Servers {
+    /// Listed in the policy, each `host:port`.
+    Static(Vec<String>),
+    /// The leases of this application and variant.
+    Discover {
+        /// Application, e.g. `meow`.
+        app: String,
+        /// Variant, e.g. `canary`.
+        variant: String,
+    },
+}
+
+/// What a rollout moves weight between. State and weight belong to the store; see `sluice_model::rollout`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rollout {
+    /// Unique name.
+    pub name: String,
+    /// The sticky key of a user: the first field that is present.
+    pub key: Vec<Field>,
+    /// Variant that takes what the canary does not.
+    pub stable: String,
+    /// Variant that the weight belongs to.
+    pub canary: String,
+    /// Variant -> index of its upstream, sorted by variant.
+    pub variants: Vec<(String, usize)>,
+    /// Weight that the rollout is created with; the store owns it from then on.
+    pub initial: BasisPoints,
+}
+
+impl Rollout {
+    /// Index of the upstream that serves `variant`.
+    #[must_use]
+    pub fn upstream_of(&self, variant: &str) -> Option<usize> {
+        self.variants.iter().find(|(name, _)| name == variant).map(|&(_, upstream)| upstream)
+    }
+}
+
+impl Policy {
+    /// A policy without any route: every request is answered 404 by the router.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::default()
+    }
+
+    /// Index of the route that `request` takes, or `None`. Does not allocate; the cost depends on the labels of the
+    /// host and the segments of the path, not on the number of routes.
+    ///
+    /// Precedence is that of the Gateway API: exact host, longest wildcard host, any host; then exact path, longest
+    /// path prefix; then a method match, more header matches, more query matches; then the first listed.
+    #[must_use]
+    pub fn find(&self, request: &RequestLine<'_>) -> Option<usize> {
+        self.table.find(request)
+    }
+}

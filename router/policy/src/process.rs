@@ -1,0 +1,162 @@
+//! `sluice.toml`: listeners, admin, store, folders and limits of the process.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sluice_model::flag::FEATURE_FLAGS;
+
+/// Port of the edge when no listener is configured.
+pub const EDGE_PORT_DEFAULT: u16 = 8080;
+/// Port of the admin API when none is configured.
+pub const ADMIN_PORT_DEFAULT: u16 = 9900;
+/// Hash tag of the fleet when none is configured.
+pub const EDGE_DEFAULT: &str = "main";
+/// Most workers that may be asked for; more than any machine has cores.
+pub const WORKERS_MAX: usize = 1024;
+/// Most connections per worker that may be asked for: the kernel's ceiling for open files (`fs.nr_open`).
+pub const CONNECTIONS_MAX_MAX: usize = 1 << 20;
+
+/// The process as configured.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ProcessConfig {
+    /// Where requests come in; at least one.
+    pub listeners: Vec<ListenerConfig>,
+    /// Workers; `None` = one per core.
+    pub workers: Option<usize>,
+    /// The admin API.
+    pub admin: AdminConfig,
+    /// The store.
+    pub store: StoreConfig,
+    /// Folders, relative to the folder of `sluice.toml`.
+    pub folders: Folders,
+    /// Limits of the data plane.
+    pub limits: ProcessLimits,
+}
+
+/// One listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerConfig {
+    /// Address it binds; port 0 = any free port.
+    pub address: SocketAddr,
+}
+
+/// The admin API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AdminConfig {
+    /// Address it binds; port 0 = any free port.
+    pub address: SocketAddr,
+    /// Environment variable that holds the operator's token; always set when the address is not loopback.
+    pub token_env: Option<String>,
+    /// Whether `GET|POST /on` exists.
+    pub legacy_toggle: bool,
+}
+
+/// The store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoreConfig {
+    /// Where it is.
+    pub url: StoreUrl,
+    /// The fleet's hash tag: routers with the same one share their state.
+    pub edge: String,
+    /// Raw boolean keys that are watched.
+    pub switches: Vec<String>,
+}
+
+/// Where the store is.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// In this process, in the data folder.
+    Embedded,
+    /// A Redis server: `redis://` or `rediss://`. May hold a password; `Debug` hides it.
+    Redis(String),
+}
+
+/// Folders, relative to the folder of `sluice.toml` unless absolute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Folders {
+    /// Policy files.
+    pub routes: PathBuf,
+    /// Plugin files.
+    pub plugins: PathBuf,
+    /// What the process writes.
+    pub data: PathBuf,
+}
+
+/// Limits of the data plane.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProcessLimits {
+    /// How long a shutdown waits for requests in flight.
+    pub drain: Duration,
+    /// How long a client may take to send the head of a request.
+    pub header_read: Duration,
+    /// How long a body may stand still, either way.
+    pub body_idle: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive_idle: Duration,
+    /// Connections per worker; more wait in the backlog.
+    pub connections_max: usize,
+}
+
+impl Default for ProcessConfig {
+    /// What runs without any `sluice.toml`.
+    fn default() -> Self {
+        Self {
+            listeners: vec![ListenerConfig { address: SocketAddr::from((Ipv4Addr::LOCALHOST, EDGE_PORT_DEFAULT)) }],
+            workers: None,
+            admin: AdminConfig::default(),
+            store: StoreConfig::default(),
+            folders: Folders::default(),
+            limits: ProcessLimits::default(),
+        }
+    }
+}
+
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT_DEFAULT)),
+            token_env: None,
+            legacy_toggle: false,
+        }
+    }
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: StoreUrl::Embedded, edge: EDGE_DEFAULT.to_owned(), switches: vec![FEATURE_FLAGS.to_owned()] }
+    }
+}
+
+impl Default for Folders {
+    fn default() -> Self {
+        Self { routes: "routes.d".into(), plugins: "plugins.d".into(), data: "data".into() }
+    }
+}
+
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        Self {
+            drain: Duration::from_secs(10),
+            header_read: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            keep_alive_idle: Duration::from_secs(75),
+            connections_max: 10_000,
+        }
+    }
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded => f.write_str("Embedded"),
+            Self::Redis(url) => write!(f, "Redis({:?})", crate::fault::mask_credentials(url)),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! `hosts` and `match` of a route.
+
+use http::{HeaderName, HeaderValue, Method};
+use toml::de::DeValue;
+
+use super::keys::Keys;
+use super::reader::{Named, Place, Reader, Value, quoted};
+use super::values::{TEXT_BYTES_MAX, expected, one_or_more, text, unique};
+use crate::path::normalise;
+use crate::route::{HostPattern, Match, NameValue, PathPattern};
+
+/// Most methods of one match.
+pub(crate) const METHODS_MAX: usize = 16;
+/// Most header fields, and most query parameters, of one match; the bound of the Gateway API.
+pub(crate) const CONDITIONS_MAX: usize = 16;
+/// Longest host name (RFC 1035 section 2.3.4).
+const HOST_BYTES_MAX: usize = 253;
+/// Longest label of a host name (RFC 1035 section 2.3.4).
+const LABEL_BYTES_MAX: usize = 63;
+
+/// A match and where it stands.
+pub(crate) struct MatchDraft {
+    pub(crate) found: Match,
+    pub(crate) place: Place,
+}
+
+/// What a route without `match` accepts: everything.
+pub(crate) fn every_request() -> Match {
+    Match { path: PathPattern::Prefix("/".to_owned()), methods: Vec::new(), headers: Vec::new(), query: Vec::new() }
+}
+
+pub(crate) fn host(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<HostPattern> {
+    let Named { text, place } = text(reader, value)?;
+    let host = text.to_ascii_lowercase();
+    if host == "*" {
+        return Some(HostPattern::Any);
+    }
+    if let Some(suffix) = host.strip_prefix("*.").filter(|suffix| is_host_name(suffix)) {
+        return Some(HostPattern::Wildcard(suffix.to_owned()));
+    }
+    let address = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
+    if is_host_name(&host) || address.is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok()) {
+        return Some(HostPattern::Exact(host));
+    }
+    let hint = match host.rsplit_once(':') {
+        Some((name, _)) if is_host_name(name) => format!("hosts are matched without their port: write \"{name}\""),
+        _ => "write a host such as \"example.org\", \"*.example.org\" or \"*\"; other scripts as punycode".to_owned(),
+    };
+    reader.fault(&place, format!("{} is no host", quoted(&text)), hint);
+    None
+}
+
+/// True for a lower-case host name or IPv4 address without a trailing dot.
+pub(crate) fn is_host_name(host: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(allowed);
+    host.len() <= HOST_BYTES_MAX && host.split('.').all(is_label)
+}
+
+pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<MatchDraft> {
+    let mut keys = Keys::of(reader, value)?;
+    let path = keys.find("path").map(|value| path(reader, value));
+    let methods = keys.optional(reader, "method", methods).unwrap_or_default();
+    let headers =
+        keys.optional(reader, "headers", |reader, value| conditions(reader, value, header)).unwrap_or_default();
+    let query =
+        keys.optional(reader, "query", |reader, value| conditions(reader, value, parameter)).unwrap_or_default();
+    keys.finish(reader);
+    let path = path.unwrap_or_else(|| Some(every_request().path))?;
+    Some(MatchDraft { found: Match { path, methods, headers, query }, place: reader.place_of(value) })
+}
+
+/// `{ exact = "/a" }` or `{ prefix = "/a" }`.
+fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern> {
+    let hint = "write { exact = \"/path\" } or { prefix = \"/path\" }";
+    let place = reader.place_of(value);
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        reader.fault(&place, "a path is matched exactly or by prefix", hint);
+        return None;
+    }
+    let mut keys = Keys::of(reader, value)?;
+    let exact = keys.find("exact");
+    let prefix = keys.find("prefix");
+    keys.finish(reader);
+    match (exact, prefix) {
+        (Some(exact), None) => normal_path(reader, exact).map(PathPattern::Exact),
+        (None, Some(prefix)) => normal_path(reader, prefix).map(|path| PathPattern::Prefix(without_slash(path))),
+        (Some(_), Some(_)) => {
+            reader.fault(&place, "a path is matched exactly or by prefix, not both", hint);
+            None
+        }
+        (None, None) => {
+            reader.missing(&place, "the path is missing", hint);
+            None
+        }
+    }
+}
+
+/// A path as requests have it when they are matched; another spelling would never match.
+fn normal_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
+    let Named { text, place } = text(reader, value)?;
+    let (message, hint) = match normalise(&text) {
+        _ if text.contains(['?', '#']) => {
+            ("a path ends before `?` or `#`".to_owned(), "match the query with query = { name = \"value\" }".to_owned())
+        }
+        Ok(normal) if normal == text => return Some(text),
+        Ok(normal) => (format!("{} is not in normal form", quoted(&text)), format!("write {}", quoted(&normal))),
+        Err(fault) => (format!("{} is no path: {fault}", quoted(&text)), "write a path such as \"/upload\"".to_owned()),
+    };
+    reader.fault(&place, message, hint);
+    None
+}
+
+/// The Gateway API ignores the trailing slash of a prefix.
+fn without_slash(prefix: String) -> String {
+    match prefix.strip_suffix('/') {
+        Some(shorter) if !shorter.is_empty() => shorter.to_owned(),
+        _ => prefix,
+    }
+}
+
+fn methods<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<Method>> {
+    let methods: Vec<(Method, Named)> = one_or_more(reader, value, METHODS_MAX, method)?;
+    let (methods, names): (Vec<Method>, Vec<Named>) = methods.into_iter().unzip();
+    unique(reader, &names);
+    Some(methods)
+}
+
+/// Methods are case-sensitive (RFC 9110 section 9.1); those in lower case that have a standard twin are a mistake.
+fn method(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Method, Named)> {
+    const STANDARD: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
+    let name = text(reader, value)?;
+    let upper = name.text.to_ascii_uppercase();
+    let hint = match Method::from_bytes(name.text.as_bytes()) {
+        Ok(_) if name.text != upper && STANDARD.contains(&upper.as_str()) => format!("write \"{upper}\""),
+        Ok(method) => return Some((method, name)),
+        Err(_) => "write a method such as \"GET\"".to_owned(),
+    };
+    reader.fault(&name.place, format!("{} is no method", quoted(&name.text)), hint);
+    None
+}
+
+/// A table of names and the values they must have, sorted by name.
+fn conditions<'d, N: AsRef<str>>(
+    reader: &mut Reader<'_>,
+    value: &'d Value<'d>,
+    read: fn(&mut Reader<'_>, Named, Named) -> Option<NameValue<N>>,
+) -> Option<Vec<NameValue<N>>> {
+    let place = reader.place_of(value);
+    let DeValue::Table(table) = value.get_ref() else {
+        return expected(reader, &place, "a table of names and values", value.get_ref());
+    };
+    if table.len() > CONDITIONS_MAX {
+        reader.fault(&place, format!("more than {CONDITIONS_MAX} entries"), "split the route");
+    }
+    let mut conditions: Vec<NameValue<N>> = Vec::new();
+    for (key, value) in table.iter().take(CONDITIONS_MAX) {
+        let name = Named { text: key.get_ref().to_string(), place: reader.place_of(key) };
+        let place = name.place.clone();
+        let Some(condition) = condition_text(reader, value).and_then(|value| read(reader, name, value)) else {
+            continue;
+        };
+        if conditions.iter().any(|other| other.name.as_ref() == condition.name.as_ref()) {
+            reader.fault(&place, "this name is listed twice", "remove one of the two");
+        }
+        conditions.push(condition);
+    }
+    conditions.sort_by(|a, b| a.name.as_ref().cmp(b.name.as_ref()));
+    Some(conditions)
+}
+
+/// A value to compare with; it may be empty.
+fn condition_text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+    match value.get_ref() {
+        DeValue::String(text) if text.is_empty() => Some(Named { text: String::new(), place: reader.place_of(value) }),
+        _ => text(reader, value),
+    }
+}
+
+fn header(reader: &mut Reader<'_>, name: Named, value: Named) -> Option<NameValue<HeaderName>> {
+    let parsed = HeaderName::from_bytes(name.text.as_bytes()).ok();
+    if parsed.is_none() {
+        reader.fault(&name.place, format!("{} is no header name", quoted(&name.text)), "letters, digits and `-`");
+    }
+    if HeaderValue::from_str(&value.text).is_err() || value.text.trim() != value.text {
+        let hint = "no control characters, no spaces at the ends";
+        reader.fault(&value.place, format!("{} is no header value", quoted(&value.text)), hint);
+        return None;
+    }
+    Some(NameValue { name: parsed?, value: value.text })
+}
+
+fn parameter(reader: &mut Reader<'_>, name: Named, value: Named) -> Option<NameValue<String>> {
+    if name.text.len() > TEXT_BYTES_MAX {
+        reader.fault(&name.place, format!("longer than {TEXT_BYTES_MAX} bytes"), "shorten it");
+        return None;
+    }
+    Some(NameValue { name: name.text, value: value.text })
+}

@@ -1,0 +1,140 @@
+//! From text to checked types: documents -> drafts (each item checked by itself) -> names resolved -> [`Policy`].
+//!
+//! A fault in one item hides none in another: every stage goes on with what it understood, and only a parse without any
+//! fault yields a value.
+
+mod keys;
+mod matching;
+mod names;
+mod plugin;
+mod process;
+mod reach;
+mod reader;
+mod rollout;
+mod route;
+mod target;
+mod upstream;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use self::keys::{Keys, entries};
+use self::names::{Index, Names};
+use self::plugin::PluginDraft;
+use self::reader::{Reader, Value};
+use self::rollout::RolloutDraft;
+use self::route::RouteDraft;
+use crate::policy::{Policy, Upstream};
+use crate::process::ProcessConfig;
+use crate::table::RouteTable;
+use crate::{Faults, Source};
+
+/// Most upstreams, plugins, rollouts or routes in one file.
+const ENTRIES_MAX: usize = 10_000;
+
+/// Reads the files of `routes.d` together; names are unique over all of them. No file at all is an empty policy.
+///
+/// # Errors
+/// Everything that is wrong with the files.
+pub fn parse(sources: &[Source]) -> Result<Policy, Faults> {
+    let mut files: Vec<&Source> = sources.iter().collect();
+    files.sort_by(|a, b| a.file.cmp(&b.file));
+    let mut reader = Reader::new(files);
+    let mut declared = Declared::default();
+    for index in 0..sources.len() {
+        declared.read_file(&mut reader, index);
+    }
+    let policy = declared.resolve(&mut reader);
+    reader.finish(policy)
+}
+
+/// Reads `sluice.toml`. An empty text is [`ProcessConfig::default`].
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn parse_process(source: &Source) -> Result<ProcessConfig, Faults> {
+    let mut reader = Reader::new(vec![source]);
+    let document = reader.open(0);
+    let config = document.as_ref().map(|table| {
+        let root = Keys::root(&reader, table);
+        process::read(&mut reader, root)
+    });
+    reader.finish(config)
+}
+
+/// What the files declare, before names are resolved.
+#[derive(Default)]
+struct Declared {
+    upstreams: Vec<Upstream>,
+    upstream_names: Names,
+    plugins: Vec<PluginDraft>,
+    plugin_names: Names,
+    rollouts: Vec<RolloutDraft>,
+    rollout_names: Names,
+    routes: Vec<RouteDraft>,
+    route_names: Names,
+}
+
+/// The names that others may refer to, each with its index in the policy.
+struct Scope {
+    upstreams: Index,
+    plugins: Index,
+    rollouts: Index,
+}
+
+impl Declared {
+    fn read_file(&mut self, reader: &mut Reader<'_>, index: usize) {
+        let Some(document) = reader.open(index) else { return };
+        let mut root = Keys::root(reader, &document);
+        if let Some(table) = root.find("upstreams") {
+            entries(reader, table, ENTRIES_MAX, |reader, name, value| {
+                self.upstream_names.declare(reader, "upstream", &name);
+                self.upstreams.extend(upstream::read(reader, name, value));
+            });
+        }
+        if let Some(table) = root.find("rollouts") {
+            entries(reader, table, ENTRIES_MAX, |reader, name, value| {
+                self.rollout_names.declare(reader, "rollout", &name);
+                self.rollouts.extend(rollout::read(reader, name, value));
+            });
+        }
+        if let Some(table) = root.find("plugins") {
+            entries(reader, table, ENTRIES_MAX, |reader, name, value| {
+                self.plugin_names.declare(reader, "plugin", &name);
+                self.plugins.extend(plugin::read(reader, name, value));
+            });
+        }
+        if let Some(array) = root.find("routes") {
+            self.read_routes(reader, array);
+        }
+        root.finish(reader);
+    }
+
+    fn read_routes<'d>(&mut self, reader: &mut Reader<'_>, array: &'d Value<'d>) {
+        let names = &mut self.route_names;
+        let routes = values::list(reader, array, ENTRIES_MAX, |reader, value| route::read(reader, names, value));
+        self.routes.extend(routes.into_iter().flatten());
+    }
+
+    /// Indexes hold because each list is sorted by name like its index, and a list that lacks a faulty item is thrown
+    /// away with the whole parse.
+    fn resolve(mut self, reader: &mut Reader<'_>) -> Option<Policy> {
+        self.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
+        self.plugins.sort_by(|a, b| a.plugin.name.cmp(&b.plugin.name));
+        self.rollouts.sort_by(|a, b| a.name.cmp(&b.name));
+        reach::check(reader, &self.routes);
+        let scope = Scope {
+            upstreams: self.upstream_names.into_index(),
+            plugins: self.plugin_names.into_index(),
+            rollouts: self.rollout_names.into_index(),
+        };
+        let plugins: Vec<_> = self.plugins.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
+        let rollouts: Vec<_> = self.rollouts.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
+        let routes: Vec<_> = self.routes.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
+        let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
+        let rollouts = rollouts.into_iter().collect::<Option<Vec<_>>>()?;
+        let table = RouteTable::new(&routes);
+        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, table })
+    }
+}

@@ -1,0 +1,101 @@
+//! `[rollouts.NAME]`: the sticky key, the variants and their upstreams, the weight to begin with.
+
+use sluice_model::field::Field;
+use sluice_model::weight::BasisPoints;
+
+use super::Scope;
+use super::keys::{Keys, entries};
+use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::values::{filled_list, name_text, percent, text};
+use crate::policy::Rollout;
+
+/// Most fields of a sticky key.
+pub(crate) const KEY_FIELDS_MAX: usize = 8;
+/// Most variants of one rollout.
+pub(crate) const VARIANTS_MAX: usize = 16;
+
+/// A rollout whose upstreams are not yet resolved.
+pub(crate) struct RolloutDraft {
+    pub(crate) name: String,
+    key: Vec<Field>,
+    stable: String,
+    canary: String,
+    variants: Vec<(String, Named)>,
+    initial: BasisPoints,
+}
+
+impl RolloutDraft {
+    pub(crate) fn resolve(self, reader: &mut Reader<'_>, scope: &Scope) -> Option<Rollout> {
+        let Self { name, key, stable, canary, variants, initial } = self;
+        let variants: Vec<_> = variants
+            .into_iter()
+            .map(|(variant, upstream)| Some((variant, scope.upstreams.resolve(reader, "upstream", &upstream)?)))
+            .collect();
+        let variants = variants.into_iter().collect::<Option<Vec<_>>>()?;
+        Some(Rollout { name, key, stable, canary, variants, initial })
+    }
+}
+
+pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d>) -> Option<RolloutDraft> {
+    let mut keys = Keys::of(reader, value)?;
+    let key = keys.required(
+        reader,
+        "key",
+        "write what tells users apart, e.g. key = [\"cookie:uid\", \"client-address\"]",
+        |reader, value| filled_list(reader, value, KEY_FIELDS_MAX, key_field),
+    );
+    let variants = keys.required(
+        reader,
+        "variants",
+        "write the upstream of each variant, e.g. variants = { stable = \"a\", canary = \"b\" }",
+        |reader, value| Some(variants(reader, value)),
+    );
+    let stable = keys.required(reader, "stable", "write the variant that serves the rest", name_text);
+    let canary = keys.required(reader, "canary", "write the variant that the weight belongs to", name_text);
+    let initial = keys.optional(reader, "initial", percent).unwrap_or(BasisPoints::ZERO);
+    keys.finish(reader);
+    let (key, Variants { declared, upstreams }) = (key?, variants?);
+    for variant in [&stable, &canary].into_iter().flatten() {
+        if !declared.contains(&variant.text) {
+            let known: Vec<&str> = declared.iter().map(String::as_str).collect();
+            let message = format!("{} is none of the `variants`", quoted(&variant.text));
+            reader.fault(&variant.place, message, choice_hint(&variant.text, &known));
+        }
+    }
+    let (stable, canary) = (stable?, canary?);
+    if stable.text == canary.text {
+        reader.fault(&canary.place, "`stable` and `canary` are the same variant", "name two of the `variants`");
+    }
+    Some(RolloutDraft { name: name.text, key, stable: stable.text, canary: canary.text, variants: upstreams, initial })
+}
+
+/// The variants of a rollout; those with a faulty upstream are declared all the same.
+struct Variants {
+    declared: Vec<String>,
+    upstreams: Vec<(String, Named)>,
+}
+
+fn variants<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Variants {
+    let mut variants = Variants { declared: Vec::new(), upstreams: Vec::new() };
+    entries(reader, value, VARIANTS_MAX, |reader, variant, value| {
+        variants.declared.push(variant.text.clone());
+        variants.upstreams.extend(name_text(reader, value).map(|upstream| (variant.text, upstream)));
+    });
+    variants
+}
+
+/// A field that is known when a request arrives and differs between users.
+fn key_field(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Field> {
+    let Named { text, place } = text(reader, value)?;
+    let fault = |reader: &mut Reader<'_>, place: &Place, hint: &str| {
+        reader.fault(place, format!("{} is no sticky key", quoted(&text)), hint);
+        None
+    };
+    match text.parse::<Field>() {
+        Ok(Field::Status | Field::ContentLength | Field::Method | Field::RolloutKey(_)) => {
+            fault(reader, &place, "write a field that tells users apart: cookie:NAME, header:NAME or client-address")
+        }
+        Ok(field) => Some(field),
+        Err(error) => fault(reader, &place, &error.hint),
+    }
+}

@@ -1,0 +1,83 @@
+//! `to` of a route: an upstream, several with weights, or a built-in.
+
+use toml::de::DeValue;
+
+use super::Scope;
+use super::keys::Keys;
+use super::reader::{Named, Reader, Value, choice_hint, quoted};
+use super::values::{expected, filled_list, integer, name_text, unique};
+use crate::route::{Builtin, Target, WeightedUpstream};
+
+/// Most upstreams of one route; the bound of the Gateway API.
+pub(crate) const TARGETS_MAX: usize = 16;
+/// Largest relative weight; the bound of the Gateway API.
+pub(crate) const WEIGHT_MAX: u32 = 1_000_000;
+/// Weight of an upstream that has none, as in the Gateway API.
+const WEIGHT_DEFAULT: u32 = 1;
+
+/// What a target looks like.
+pub(crate) const HINT: &str =
+    "write to = \"UPSTREAM\", to = [{ upstream = \"UPSTREAM\", weight = 1 }] or to = { builtin = \"servers\" }";
+
+/// A target whose upstreams are not yet resolved.
+pub(crate) enum TargetDraft {
+    Upstreams(Vec<(Named, u32)>),
+    Builtin(Builtin),
+}
+
+impl TargetDraft {
+    pub(crate) fn resolve(self, reader: &mut Reader<'_>, scope: &Scope) -> Option<Target> {
+        let upstreams = match self {
+            Self::Builtin(builtin) => return Some(Target::Builtin(builtin)),
+            Self::Upstreams(upstreams) => upstreams,
+        };
+        let resolved: Vec<_> = upstreams
+            .into_iter()
+            .map(|(name, weight)| {
+                let upstream = scope.upstreams.resolve(reader, "upstream", &name)?;
+                Some(WeightedUpstream { upstream, weight })
+            })
+            .collect();
+        resolved.into_iter().collect::<Option<Vec<_>>>().map(Target::Upstreams)
+    }
+}
+
+pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
+    let place = reader.place_of(value);
+    let upstreams = match value.get_ref() {
+        DeValue::Table(table) if table.contains_key("builtin") => return builtin(reader, value),
+        DeValue::String(_) | DeValue::Table(_) => vec![weighted(reader, value)?],
+        DeValue::Array(_) => filled_list(reader, value, TARGETS_MAX, weighted)?,
+        other => return expected(reader, &place, "an upstream", other),
+    };
+    let names: Vec<Named> = upstreams.iter().map(|(name, _)| name.clone()).collect();
+    unique(reader, &names);
+    if !upstreams.is_empty() && upstreams.iter().all(|(_, weight)| *weight == 0) {
+        reader.fault(&place, "no upstream has a weight above 0", "give one of them a weight");
+    }
+    Some(TargetDraft::Upstreams(upstreams))
+}
+
+fn weighted<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Named, u32)> {
+    if let DeValue::String(_) = value.get_ref() {
+        return name_text(reader, value).map(|name| (name, WEIGHT_DEFAULT));
+    }
+    let mut keys = Keys::of(reader, value)?;
+    let upstream = keys.required(reader, "upstream", HINT, name_text);
+    let weight = keys.optional(reader, "weight", |reader, value| integer(reader, value, &(0..=WEIGHT_MAX)));
+    keys.finish(reader);
+    Some((upstream?, weight.unwrap_or(WEIGHT_DEFAULT)))
+}
+
+fn builtin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
+    let mut keys = Keys::of(reader, value)?;
+    let name = keys.required(reader, "builtin", HINT, name_text);
+    keys.finish(reader);
+    let name = name?;
+    if name.text == Builtin::Servers.as_str() {
+        return Some(TargetDraft::Builtin(Builtin::Servers));
+    }
+    let hint = choice_hint(&name.text, &[Builtin::Servers.as_str()]);
+    reader.fault(&name.place, format!("no built-in target is named {}", quoted(&name.text)), hint);
+    None
+}
