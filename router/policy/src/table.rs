@@ -13,6 +13,9 @@ use http::{HeaderName, Method};
 use crate::query::query_has;
 use crate::route::{HostPattern, NameValue, PathPattern, RequestLine, Route};
 
+#[cfg(test)]
+mod tests;
+
 /// Index over all routes of a policy.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RouteTable {

@@ -34,7 +34,9 @@ impl<'d> Keys<'d> {
 
     /// The value of `key`.
     pub(crate) fn find(&mut self, key: &'static str) -> Option<&'d Value<'d>> {
-        self.asked.push(key);
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
         self.table.get(key)
     }
 

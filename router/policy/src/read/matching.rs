@@ -144,7 +144,7 @@ fn method(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Method, Named)>
 fn conditions<'d, N: AsRef<str>>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
-    read: fn(&mut Reader<'_>, Named, Named) -> Option<NameValue<N>>,
+    read: fn(&mut Reader<'_>, &Named, Named) -> Option<NameValue<N>>,
 ) -> Option<Vec<NameValue<N>>> {
     let place = reader.place_of(value);
     let DeValue::Table(table) = value.get_ref() else {
@@ -156,12 +156,11 @@ fn conditions<'d, N: AsRef<str>>(
     let mut conditions: Vec<NameValue<N>> = Vec::new();
     for (key, value) in table.iter().take(CONDITIONS_MAX) {
         let name = Named { text: key.get_ref().to_string(), place: reader.place_of(key) };
-        let place = name.place.clone();
-        let Some(condition) = condition_text(reader, value).and_then(|value| read(reader, name, value)) else {
+        let Some(condition) = condition_text(reader, value).and_then(|value| read(reader, &name, value)) else {
             continue;
         };
         if conditions.iter().any(|other| other.name.as_ref() == condition.name.as_ref()) {
-            reader.fault(&place, "this name is listed twice", "remove one of the two");
+            reader.fault(&name.place, "this name is listed twice", "remove one of the two");
         }
         conditions.push(condition);
     }
@@ -177,7 +176,7 @@ fn condition_text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
     }
 }
 
-fn header(reader: &mut Reader<'_>, name: Named, value: Named) -> Option<NameValue<HeaderName>> {
+fn header(reader: &mut Reader<'_>, name: &Named, value: Named) -> Option<NameValue<HeaderName>> {
     let parsed = HeaderName::from_bytes(name.text.as_bytes()).ok();
     if parsed.is_none() {
         reader.fault(&name.place, format!("{} is no header name", quoted(&name.text)), "letters, digits and `-`");
@@ -190,10 +189,10 @@ fn header(reader: &mut Reader<'_>, name: Named, value: Named) -> Option<NameValu
     Some(NameValue { name: parsed?, value: value.text })
 }
 
-fn parameter(reader: &mut Reader<'_>, name: Named, value: Named) -> Option<NameValue<String>> {
+fn parameter(reader: &mut Reader<'_>, name: &Named, value: Named) -> Option<NameValue<String>> {
     if name.text.len() > TEXT_BYTES_MAX {
         reader.fault(&name.place, format!("longer than {TEXT_BYTES_MAX} bytes"), "shorten it");
         return None;
     }
-    Some(NameValue { name: name.text, value: value.text })
+    Some(NameValue { name: name.text.clone(), value: value.text })
 }

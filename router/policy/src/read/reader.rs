@@ -177,14 +177,15 @@ pub(crate) fn choice_hint(word: &str, known: &[&str]) -> String {
     }
 }
 
-/// The word of `known` that differs from `word` in at most a third of its characters.
+/// The word of `known` that differs from `word` in at most two fifths of its characters: `pahts` still finds `path`,
+/// and two words of two letters are never similar.
 fn nearest<'c>(word: &str, known: &[&'c str]) -> Option<&'c str> {
     if word.len() > SIMILAR_BYTES_MAX {
         return None;
     }
     let lower = word.to_lowercase();
     let distances = known.iter().map(|other| (strsim::osa_distance(&lower, &other.to_lowercase()), *other));
-    let near = distances.filter(|(distance, other)| distance * 3 <= lower.len().max(other.len()));
+    let near = distances.filter(|(distance, other)| distance * 5 <= 2 * lower.len().max(other.len()));
     near.min_by_key(|(distance, _)| *distance).map(|(_, other)| other)
 }
 
@@ -197,6 +198,8 @@ mod tests {
         let known = ["hosts", "match", "name", "plugins", "to"];
         assert_eq!(choice_hint("host", &known), "did you mean `hosts`?");
         assert_eq!(choice_hint("Plugin", &known), "did you mean `plugins`?");
+        assert_eq!(choice_hint("pahts", &["path", "query"]), "did you mean `path`?");
+        assert_eq!(choice_hint("ab", &["ac", "bc"]), "one of `ac`, `bc`");
         assert_eq!(choice_hint("mathc", &known), "did you mean `match`?");
         assert_eq!(choice_hint("zebra", &known), "one of `hosts`, `match`, `name`, `plugins`, `to`");
         assert_eq!(choice_hint("x", &["only"]), "write `only`");

@@ -123,7 +123,7 @@ fn timeouts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Timeout
     }
     Some(Timeouts {
         request,
-        connect: connect.map_or(default.connect.min(request), |(connect, _)| connect),
+        connect: connect.map_or_else(|| default.connect.min(request), |(connect, _)| connect),
         first_byte: first_byte.map_or(request, |(first_byte, _)| first_byte),
     })
 }

@@ -1,0 +1,73 @@
+//! `sluice.toml`: the example, the defaults, and what is refused.
+
+use std::time::Duration;
+
+use super::{one_line, source};
+use crate::{Faults, ProcessConfig, StoreUrl, parse_process};
+
+const EXAMPLE: &str = include_str!("../../../fixtures/sluice.toml");
+
+fn read(text: &str) -> Result<ProcessConfig, Faults> {
+    parse_process(&source("sluice.toml", text))
+}
+
+#[test]
+fn the_example_is_read() {
+    let config = read(EXAMPLE).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(config.listeners[0].address, "127.0.0.1:8080".parse().unwrap());
+    assert_eq!(config.admin.address, "127.0.0.1:9900".parse().unwrap());
+    assert_eq!(config.admin.token_env.as_deref(), Some("SLUICE_ADMIN_TOKEN"));
+    assert!(config.admin.legacy_toggle);
+    assert_eq!((&config.store.url, config.store.edge.as_str()), (&StoreUrl::Embedded, "main"));
+    assert_eq!(config.store.switches, ["featureFlags"]);
+    assert_eq!((config.workers, config.limits.drain), (Some(2), Duration::from_secs(10)));
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(read(""), Ok(ProcessConfig::default()));
+    assert_eq!(read("[admin]\n[store]\n[folders]\n[limits]\n"), Ok(ProcessConfig::default()));
+}
+
+#[test]
+fn stores_are_embedded_or_redis() {
+    let config = read("[store]\nurl = \"redis://user:secret@host:6379/1\"\n").unwrap();
+    assert_eq!(config.store.url, StoreUrl::Redis("redis://user:secret@host:6379/1".into()));
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("secret") && shown.contains("@host:6379"), "{shown}");
+    for url in ["redis:/user:secret@host", "http://user:secret@host", "rediss://", "redis://user:secret@a b"] {
+        let faults = read(&format!("[store]\nurl = \"{url}\"")).unwrap_err();
+        let shown = faults.to_string();
+        assert!(shown.starts_with("sluice.toml:2:7: this is no store") && !shown.contains("secret"), "{shown}");
+    }
+}
+
+#[test]
+fn wrong_values_say_what_to_write() {
+    for (text, expected) in [
+        ("listeners = []", "1:13: empty list"),
+        (
+            "[[listeners]]\nadress = \"127.0.0.1:1\"\naddress = \"127.0.0.1:1\"",
+            "2:1: unknown key `adress` | did you mean `address`?",
+        ),
+        ("[[listeners]]\naddress = \":80\"", "2:11: `:80` is no address | write \"0.0.0.0:80\""),
+        ("[[listeners]]\naddress = \"localhost:80\"", "2:11: `localhost:80` is no address | write \"127.0.0.1:80\""),
+        (
+            "[[listeners]]\naddress = \"[::]:9\"\n[admin]\naddress = \"[::]:9\"\ntoken_env = \"A\"",
+            "4:11: `[::]:9` is taken already",
+        ),
+        ("[admin]\naddress = \"0.0.0.0:1\"", "2:11: an admin address that others can reach needs `token_env`"),
+        ("[admin]\ntoken_env = \"a-b\"", "2:13: this is no name of an environment variable"),
+        ("[limits]\ndrain = 10", "2:9: a bare number has no unit | write it as \"10s\""),
+        ("[limits]\nworkers = 0", "2:11: `0` is out of range | from 1 to 1024"),
+        ("[limits]\nworkers = 1025", "2:11: `1025` is out of range"),
+        ("[limits]\ndrain = \"61m\"", "2:9: `61m` is out of range | from 1ms to 1h"),
+        ("[store]\nswitches = [\"a\", \"a\"]", "2:18: `a` is listed twice"),
+        ("[folders]\nroutes = \"\"", "2:10: empty string"),
+    ] {
+        let fault = one_line(read(text).expect_err(text));
+        assert!(fault.starts_with(expected), "{text}: {fault}");
+    }
+    assert!(read("[limits]\nworkers = 1024\ndrain = \"60m\"").is_ok());
+    assert!(read("[[listeners]]\naddress = \"[::]:0\"\n[[listeners]]\naddress = \"[::]:0\"").is_ok());
+}
