@@ -1,0 +1,40 @@
+//! The plugin host of Sluice: compiles plugin files, runs them under limits, checks every answer they give.
+//!
+//! It stands between the request path, which asks ([`Instance`]), and the plugin folder, which loads ([`Engine`] ->
+//! [`Artifact`] -> [`Instance`]). The contract is `plugins/wit/plugin.wit`. This is the only crate that names wasmtime,
+//! and none of its types shows in the interface. It does no IO, spawns one thread (the clock of the CPU deadline) and
+//! trusts nothing that a plugin says.
+
+mod activation;
+mod artifact;
+pub mod bounds;
+mod call_error;
+mod deadline;
+mod digest;
+mod engine;
+mod exports;
+mod field_syntax;
+pub mod fields;
+mod grants;
+mod host;
+mod instance;
+mod load_error;
+mod log;
+mod manifest;
+mod memory;
+mod outcome;
+mod verdict;
+mod wire;
+
+pub use activation::{Activation, ActivationFault, Phases};
+pub use artifact::Artifact;
+pub use call_error::{CallError, Trap};
+pub use digest::Digest;
+pub use engine::{Engine, EngineError};
+pub use grants::{Grants, Limits};
+pub use instance::Instance;
+pub use load_error::{ExportFault, LoadError};
+pub use manifest::{Manifest, ManifestError, Needs};
+pub use outcome::{AlertEffect, Effect, Outcome, OutcomeFault, Response};
+pub use verdict::{Decision, Verdict, VerdictFault};
+pub use wire::{Level, SizeUnit};

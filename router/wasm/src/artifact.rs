@@ -1,0 +1,106 @@
+//! The artifact: a plugin file, checked and compiled. Everything that can be known without running it is known here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use wasmparser::Parser;
+use wasmtime::component::{Component, InstancePre};
+
+use crate::bounds::FILE_BYTES_MAX;
+use crate::digest::Digest;
+use crate::engine::Engine;
+use crate::exports::Exports;
+use crate::host::{Host, LOGGING, TYPES};
+use crate::load_error::LoadError;
+use crate::manifest::Manifest;
+
+/// A compiled plugin. Clones share it; it keeps its engine alive.
+#[derive(Clone)]
+pub struct Artifact {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    // Before the engine: fields drop in order.
+    component: InstancePre<Host>,
+    engine: Engine,
+    exports: Exports,
+    manifest: Manifest,
+    digest: Digest,
+    bytes_len: usize,
+}
+
+impl Artifact {
+    /// See [`Engine::compile`].
+    pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        check_header(bytes)?;
+        let manifest = Manifest::read(bytes).map_err(LoadError::Manifest)?;
+        let component = Component::from_binary(engine.wasmtime(), bytes)
+            .map_err(|error| LoadError::Compile { reason: format!("{error:#}") })?;
+        check_imports(engine, &component)?;
+        let exports = Exports::find(&component)?;
+        let component = engine
+            .linker()
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::ImportType { reason: format!("{error:#}") })?;
+        let (engine, digest, bytes_len) = (engine.clone(), Digest::of(bytes), bytes.len());
+        Ok(Self { shared: Arc::new(Shared { component, engine, exports, manifest, digest, bytes_len }) })
+    }
+
+    /// Digest of the file.
+    #[must_use]
+    pub fn digest(&self) -> &Digest {
+        &self.shared.digest
+    }
+
+    /// What the plugin says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        &self.shared.manifest
+    }
+
+    /// Size of the file in bytes.
+    #[must_use]
+    pub fn bytes_len(&self) -> usize {
+        self.shared.bytes_len
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.shared.engine
+    }
+
+    pub(crate) fn component(&self) -> &InstancePre<Host> {
+        &self.shared.component
+    }
+
+    pub(crate) fn exports(&self) -> &Exports {
+        &self.shared.exports
+    }
+}
+
+impl fmt::Debug for Artifact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Artifact")
+            .field("name", &self.shared.manifest.name)
+            .field("digest", &self.shared.digest.short())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(LoadError::TooLarge { bytes: bytes.len() });
+    }
+    if Parser::is_core_wasm(bytes) {
+        return Err(LoadError::CoreModule);
+    }
+    if Parser::is_component(bytes) { Ok(()) } else { Err(LoadError::NotWasm) }
+}
+
+fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let component = component.component_type();
+    let imports = component.imports(engine.wasmtime()).map(|(name, _)| name);
+    let mut names: Vec<String> = imports.filter(|name| ![LOGGING, TYPES].contains(name)).map(str::to_owned).collect();
+    names.sort_unstable();
+    if names.is_empty() { Ok(()) } else { Err(LoadError::Imports { names }) }
+}

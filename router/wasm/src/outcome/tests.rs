@@ -1,0 +1,124 @@
+//! Outcomes at their bounds and one past them; effects with and without their grants.
+
+use super::*;
+use crate::wire::{WireAlert, WireCounter, WireHeader, WireLogLine};
+
+fn all() -> Needs {
+    Needs { state: Vec::new(), alerts: true, abort: true, counters: true, tags: true }
+}
+
+fn alert(abort_rollout: bool) -> WireEffect {
+    let (rule, message) = ("size".to_owned(), "too large".to_owned());
+    WireEffect::RaiseAlert(WireAlert { rule, message, observed: 2, limit: 1, abort_rollout })
+}
+
+fn add(name: &str) -> WireEffect {
+    WireEffect::Add(WireCounter { name: name.to_owned(), value: 1 })
+}
+
+fn tag(text: &str) -> WireEffect {
+    WireEffect::Tag(text.to_owned())
+}
+
+fn line() -> WireEffect {
+    WireEffect::Log(WireLogLine { level: Level::Info, message: String::new() })
+}
+
+fn effects(effects: Vec<WireEffect>, granted: &Needs) -> Result<Checked, OutcomeFault> {
+    check(WireOutcome { response: None, effects }, false, granted, || true)
+}
+
+fn respond(headers: &[(&str, &str)], body_bytes: usize) -> Result<(), OutcomeFault> {
+    let headers =
+        headers.iter().map(|(name, value)| WireHeader { name: (*name).to_owned(), value: (*value).to_owned() });
+    let response = Some(WireResponse { headers: headers.collect(), body: vec![0; body_bytes] });
+    check(WireOutcome { response, effects: Vec::new() }, true, &all(), || true).map(|_| ())
+}
+
+#[test]
+fn effects_without_their_grant_are_taken_out_and_counted() {
+    let every = || vec![alert(true), add("n"), tag("t"), line()];
+    let checked = effects(every(), &all()).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((checked.outcome.effects.len(), checked.refused), (4, 0));
+    let checked = effects(every(), &Needs::default()).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!(checked.refused, 3);
+    assert_eq!(checked.outcome.effects, [Effect::Log { level: Level::Info, message: String::new() }]);
+}
+
+#[test]
+fn an_abort_without_its_grant_leaves_the_alert() {
+    let granted = Needs { alerts: true, ..Needs::default() };
+    let checked = effects(vec![alert(true), alert(false)], &granted).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((checked.outcome.effects.len(), checked.refused), (2, 1));
+    assert!(
+        checked
+            .outcome
+            .effects
+            .iter()
+            .all(|effect| matches!(effect, Effect::RaiseAlert(alert) if !alert.abort_rollout))
+    );
+}
+
+#[test]
+fn log_lines_past_the_allowance_are_taken_out() {
+    let outcome = WireOutcome { response: None, effects: vec![line(), line(), line()] };
+    let mut left = 2;
+    let admit = || {
+        left -= 1;
+        left >= 0
+    };
+    let checked = check(outcome, false, &all(), admit).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((checked.outcome.effects.len(), checked.refused), (2, 0));
+}
+
+#[test]
+fn effects_hold_at_their_bounds_and_not_past_them() {
+    let many = |count| effects((0..count).map(|_| add("n")).collect(), &all()).map(|_| ());
+    assert_eq!(many(EFFECTS_MAX), Ok(()));
+    assert_eq!(many(EFFECTS_MAX + 1), Err(OutcomeFault::Effects(EFFECTS_MAX + 1)));
+    let long = |bytes| effects(vec![add(&"n".repeat(bytes))], &all()).map(|_| ());
+    assert_eq!(long(TEXT_BYTES_MAX), Ok(()));
+    let fault = OutcomeFault::Text { what: "name of a counter", bytes: TEXT_BYTES_MAX + 1 };
+    assert_eq!(long(TEXT_BYTES_MAX + 1), Err(fault));
+    assert_eq!(long(0), Err(OutcomeFault::Empty("name of a counter")));
+}
+
+#[test]
+fn a_tag_is_a_header_value() {
+    assert!(effects(vec![tag("slow path")], &all()).is_ok());
+    assert_eq!(effects(vec![tag("a\r\nb: c")], &all()).map(|_| ()), Err(OutcomeFault::TagSyntax));
+}
+
+#[test]
+fn a_response_holds_at_its_bounds_and_not_past_them() {
+    assert_eq!(respond(&[], RESPONSE_BODY_BYTES_MAX), Ok(()));
+    assert_eq!(respond(&[], RESPONSE_BODY_BYTES_MAX + 1), Err(OutcomeFault::Body(RESPONSE_BODY_BYTES_MAX + 1)));
+    assert_eq!(respond(&[("x", ""); RESPONSE_HEADERS_MAX], 0), Ok(()));
+    let fault = OutcomeFault::Headers(RESPONSE_HEADERS_MAX + 1);
+    assert_eq!(respond(&[("x", ""); RESPONSE_HEADERS_MAX + 1], 0), Err(fault));
+    let value = "v".repeat(TEXT_BYTES_MAX);
+    assert_eq!(respond(&[("x", &value[1..])], 0), Ok(()));
+    let fault = OutcomeFault::Text { what: "response header", bytes: TEXT_BYTES_MAX + 1 };
+    assert_eq!(respond(&[("x", &value)], 0), Err(fault));
+}
+
+#[test]
+fn headers_cannot_split_or_frame_a_message() {
+    for (name, value) in [("", "a"), ("a b", "c"), ("a:", "b"), ("a", "b\r\nc: d"), ("a", "b\0"), ("a\n", "b")] {
+        assert_eq!(
+            respond(&[(name, value)], 0),
+            Err(OutcomeFault::HeaderSyntax(name.to_owned())),
+            "{name:?}: {value:?}"
+        );
+    }
+    for name in ["Content-Length", "transfer-encoding", "Connection"] {
+        assert_eq!(respond(&[(name, "1")], 0), Err(OutcomeFault::HeaderOfRouter(name.to_owned())));
+    }
+}
+
+#[test]
+fn a_response_needs_the_decision() {
+    let response = Some(WireResponse { headers: Vec::new(), body: Vec::new() });
+    let outcome = WireOutcome { response, effects: Vec::new() };
+    assert_eq!(check(outcome, false, &all(), || true).map(|_| ()), Err(OutcomeFault::StrayResponse));
+}
