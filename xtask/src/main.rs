@@ -1,1 +1,78 @@
-fn main() {}
+//! `cargo xtask`: all set-up, tests and checks of Sluice, so that a fresh machine needs nothing but a Rust toolchain.
+//!
+//! One module per command (`plugins`, `test`, `check`, `demo`); below them what they share: the toolchain check
+//! (`toolchain`), the set-up ladders (`wasm_std`, `redis`, both over `apt`), the workspace as cargo sees it
+//! (`workspace`), running commands (`process`) and printing (`say`). Nothing here is part of the router.
+
+mod apt;
+mod check;
+mod componentize;
+mod demo;
+mod plugins;
+mod process;
+mod redis;
+mod say;
+mod test;
+mod toolchain;
+mod wasm_std;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo, tests and checks of Sluice.
+///
+/// Every command does its own set-up: the wasm32-unknown-unknown standard library for the plugins, a real redis-server
+/// for what needs one. If something cannot be had, one message names the command that installs it.
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Start with `cargo xtask demo`. Before a commit: `cargo xtask check && cargo xtask test`."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run a router, two stable servers and one canary, and say what to try.
+    Demo(demo::Options),
+    /// Run every test: units, end to end with real binaries and a real Redis, documentation.
+    Test(test::Options),
+    /// Build the plugins into target/plugins/NAME.wasm.
+    Plugins(plugins::Options),
+    /// Check format, lints, documentation and dependencies; all four run even if one fails.
+    Check,
+}
+
+fn main() -> ExitCode {
+    say::start_clock();
+    let outcome = match Arguments::parse().command {
+        Task::Demo(options) => demo::run(&options),
+        Task::Test(options) => test::run(&options),
+        Task::Plugins(options) => plugins::run(&options),
+        Task::Check => check::run(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say::failure(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

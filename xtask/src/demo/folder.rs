@@ -1,0 +1,104 @@
+//! The temporary folder of a demo: configuration, policy, plugins, data and logs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+use super::Options;
+use super::store::Store;
+
+/// The demo's configuration as files that one can read: `app/demo/`.
+const PROCESS: &str = include_str!("../../../app/demo/sluice.toml");
+const POLICY: &str = include_str!("../../../app/demo/routes.d/demo.toml");
+/// What is filled in, as it stands in `sluice.toml`.
+const EDGE_ADDRESS: &str = "\"127.0.0.1:8080\"";
+const ADMIN_ADDRESS: &str = "\"127.0.0.1:9900\"";
+const STORE_URL: &str = "\"embedded\"";
+
+/// Holds everything a demo writes.
+pub(super) struct Folder {
+    folder: TempDir,
+}
+
+impl Folder {
+    /// Fills a fresh folder; `built` holds the plugins.
+    pub(super) fn create(options: &Options, built: &Path, plugins: &[&str]) -> Result<Self> {
+        let folder = tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("create a temporary folder")?;
+        let path = folder.path();
+        for name in ["routes.d", "plugins.d", "data", "meow", "redis", "logs"] {
+            fs::create_dir(path.join(name)).with_context(|| format!("create {name}"))?;
+        }
+        let process = process_config(options.port, options.admin_port, &options.state)?;
+        fs::write(path.join("sluice.toml"), process).context("write sluice.toml")?;
+        fs::write(path.join("routes.d/demo.toml"), POLICY).context("write routes.d/demo.toml")?;
+        for name in plugins {
+            let file = format!("{name}.wasm");
+            fs::copy(built.join(&file), path.join("plugins.d").join(&file)).with_context(|| format!("copy {file}"))?;
+        }
+        Ok(Self { folder })
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// What `sluice run` reads.
+    pub(super) fn process_config(&self) -> PathBuf {
+        self.path().join("sluice.toml")
+    }
+
+    /// The logs of all programs.
+    pub(super) fn logs(&self) -> PathBuf {
+        self.path().join("logs")
+    }
+
+    /// What the servers share when the store is embedded.
+    pub(super) fn server_data(&self) -> PathBuf {
+        self.path().join("meow")
+    }
+
+    /// For a Redis of our own.
+    pub(super) fn redis_data(&self) -> PathBuf {
+        self.path().join("redis")
+    }
+
+    /// Removes it with all that is in it.
+    pub(super) fn remove(self) -> Result<()> {
+        self.folder.close().context("remove the temporary folder")
+    }
+}
+
+fn process_config(port: u16, admin_port: u16, store: &Store) -> Result<String> {
+    let edge = format!("\"127.0.0.1:{port}\"");
+    let admin = format!("\"127.0.0.1:{admin_port}\"");
+    // A JSON string is also a basic string of TOML.
+    let store = serde_json::to_string(store.url()).context("quote the address of the store")?;
+    let mut text = PROCESS.to_owned();
+    for (standing, wanted) in [(EDGE_ADDRESS, edge), (ADMIN_ADDRESS, admin), (STORE_URL, store)] {
+        ensure!(text.matches(standing).count() == 1, "app/demo/sluice.toml must contain {standing} once");
+        text = text.replace(standing, &wanted);
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_store_are_filled_in() {
+        let text = process_config(0, 9999, &"redis://localhost:6380/2".parse().unwrap()).unwrap();
+        for expected in ["\"127.0.0.1:0\"", "\"127.0.0.1:9999\"", "url = \"redis://localhost:6380/2\""] {
+            assert!(text.contains(expected), "{expected} in {text}");
+        }
+        assert!(!text.contains(EDGE_ADDRESS) && !text.contains(STORE_URL));
+    }
+
+    #[test]
+    fn defaults_leave_the_file_as_it_is() {
+        assert_eq!(process_config(8080, 9900, &Store::Embedded).unwrap(), PROCESS);
+    }
+}

@@ -1,0 +1,98 @@
+//! `cargo xtask test`: set-up, then every test of the workspace.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::workspace::Workspace;
+use crate::{plugins, process, redis, say, toolchain};
+
+/// Tells the tests where the built plugins are.
+const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
+/// Tells the tests to run the long ones too.
+const LONG_VARIABLE: &str = "SLUICE_LONG";
+
+/// Which tests to run.
+#[derive(Args)]
+#[command(
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test canary       only tests with `canary` in the name\n  cargo xtask test --long"
+)]
+pub(crate) struct Options {
+    /// Run the long tests too: big bodies, many idle connections, soak.
+    #[arg(long)]
+    long: bool,
+    /// Run only tests whose name contains this text; documentation tests are left out then.
+    filter: Option<String>,
+    #[command(flatten)]
+    plugins: plugins::Options,
+}
+
+/// Sets up, builds once, runs the tests. Test output goes to stdout, progress to stderr.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    toolchain::check()?;
+    let workspace = Workspace::load()?;
+    let plugins = plugins::build(&workspace, workspace.plugins(), &options.plugins)?;
+    say::step("looking for redis-server");
+    let redis = redis::find()?;
+    say::note(redis.display());
+    say::step("building programs and tests");
+    process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
+
+    let settings = Settings { plugins: &plugins, redis: &redis, long: options.long };
+    let mut failures = Vec::new();
+    say::step("running the tests");
+    failures.extend(process::run_as_is(settings.apply(&mut runner(&workspace, options))).err());
+    if options.filter.is_none() {
+        say::step("running the documentation tests");
+        let doc = &mut cargo(&workspace);
+        doc.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
+        failures.extend(process::run_as_is(settings.apply(doc)).err());
+    }
+    if failures.is_empty() {
+        say::step("all tests passed");
+        return Ok(());
+    }
+    let lines: Vec<String> = failures.iter().map(|failure| format!("{failure:#}")).collect();
+    bail!("{}", lines.join("; "))
+}
+
+/// What the tests are told by their environment.
+struct Settings<'a> {
+    plugins: &'a Path,
+    redis: &'a Path,
+    long: bool,
+}
+
+impl Settings<'_> {
+    fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env(PLUGINS_VARIABLE, self.plugins).env(redis::VARIABLE, self.redis);
+        if self.long {
+            command.env(LONG_VARIABLE, "1");
+        }
+        command
+    }
+}
+
+/// nextest where it is installed (one process per test, retries none), else cargo's own runner.
+fn runner(workspace: &Workspace, options: &Options) -> Command {
+    let mut command = cargo(workspace);
+    if process::succeeds(process::cargo().args(["nextest", "--version"])) {
+        command.args(["nextest", "run", "--workspace"]);
+        if options.long {
+            command.args(["--profile", "long"]);
+        }
+    } else {
+        say::note("cargo-nextest is not installed: using cargo test");
+        command.args(["test", "--workspace", "--lib", "--bins", "--tests", "--no-fail-fast"]);
+    }
+    command.args(&options.filter);
+    command
+}
+
+fn cargo(workspace: &Workspace) -> Command {
+    let mut command = process::cargo();
+    command.current_dir(workspace.root());
+    command
+}
