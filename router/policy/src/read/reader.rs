@@ -60,7 +60,8 @@ impl<'s> Reader<'s> {
         Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), counts }
     }
 
-    /// Begins to read the file at `index`; what could be understood of it comes back, its syntax errors are kept.
+    /// Begins to read the file at `index`; what could be understood of it comes back, the first syntax error of each line
+    /// is kept.
     pub(crate) fn open(&mut self, index: usize) -> Option<Spanned<DeTable<'s>>> {
         self.file = index;
         let source = self.sources[index];
@@ -69,11 +70,18 @@ impl<'s> Reader<'s> {
             self.fault(&self.place(0..0), message, "split it into several files");
             return None;
         }
-        let (table, errors) = DeTable::parse_recoverable(&source.text);
+        let (table, mut errors) = DeTable::parse_recoverable(&source.text);
+        errors.sort_by_key(|error| error.span().map(|span| span.start));
+        let mut line_end = 0;
         for error in errors {
-            let place = self.place(error.span().unwrap_or(0..0));
-            let message = error.message().lines().collect::<Vec<_>>().join(", ");
-            if !self.is_on_syntax_line(&place) && self.admit(&place) {
+            let span = error.span().unwrap_or(0..0);
+            if span.start < line_end {
+                continue;
+            }
+            line_end = source.text[span.start..].find('\n').map_or(usize::MAX, |newline| span.start + newline);
+            let place = self.place(span);
+            if self.admit(&place) {
+                let message = error.message().lines().collect::<Vec<_>>().join(", ");
                 self.syntax.push(Finding { place, message, hint: None });
             }
         }

@@ -42,8 +42,6 @@ fn read(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
-
     #[test]
     fn no_text_panics(text in any::<String>()) {
         read(&text);
