@@ -50,7 +50,7 @@ impl Registrar for RedisRegistrar {
     async fn put(&self, server: &Server) -> Result<(), LeaseError> {
         let mut call = self.call(&self.put, &server.id);
         call.arg(u64::try_from(LEASE_TTL.as_millis()).unwrap_or(u64::MAX));
-        call.arg(if server.draining { "true" } else { "false" });
+        call.arg("draining").arg(server.draining.to_string());
         call.arg("addr").arg(&server.addr).arg("app").arg(server.app);
         call.arg("variant").arg(server.variant).arg("roles").arg(server.roles.join(","));
         call.arg("release").arg(server.release).arg("started_ms").arg(server.started_ms);
@@ -123,36 +123,55 @@ mod tests {
         let mut connection = redis.connect().await;
         let registrar = RedisRegistrar::new(&redis.url(), &"main".parse().unwrap()).unwrap();
         let mut server = Server::new(&"meow-1".parse().unwrap(), "10.0.0.7:8001".to_owned(), Release::Stable);
+        ask::<()>(&mut connection, &["SET", "{main}:epoch", "7"]).await;
         let epoch = ["GET", "{main}:epoch"];
 
         registrar.put(&server).await.unwrap();
-        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 1);
+        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 8);
         registrar.put(&server).await.unwrap();
         server.draining = true;
         registrar.put(&server).await.unwrap();
-        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 1);
+        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 8);
         assert_eq!(ask::<String>(&mut connection, &["HGET", "srv:{main}:meow-1", "draining"]).await, "true");
         registrar.delete("meow-1").await.unwrap();
         registrar.delete("meow-1").await.unwrap();
-        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 2);
+        assert_eq!(ask::<u64>(&mut connection, &epoch).await, 9);
         let left: Vec<String> = ask(&mut connection, &["KEYS", "*"]).await;
         assert_eq!(left, ["{main}:epoch"]);
     }
 
     #[tokio::test]
-    async fn routers_that_track_the_index_hear_of_joins_and_drains_but_not_of_heartbeats() {
+    async fn an_epoch_that_is_missing_stays_missing() {
+        let redis = RedisServer::start().await;
+        let registrar = RedisRegistrar::new(&redis.url(), &"main".parse().unwrap()).unwrap();
+        let server = Server::new(&"meow-1".parse().unwrap(), "10.0.0.7:8001".to_owned(), Release::Stable);
+        registrar.put(&server).await.unwrap();
+        registrar.delete("meow-1").await.unwrap();
+        let left: Vec<String> = ask(&mut redis.connect().await, &["KEYS", "*"]).await;
+        assert!(left.is_empty(), "{left:?}");
+    }
+
+    #[tokio::test]
+    async fn routers_that_track_the_index_hear_of_joins_restarts_and_drains_but_not_of_heartbeats() {
         let redis = RedisServer::start().await;
         let mut connection = redis.connect().await;
         let registrar = RedisRegistrar::new(&redis.url(), &"main".parse().unwrap()).unwrap();
         let mut server = Server::new(&"meow-1".parse().unwrap(), "10.0.0.7:8001".to_owned(), Release::Stable);
         // WATCH sees what tracking sees: a signalled change of the key.
-        for (draining, heard) in [(false, true), (false, false), (true, true), (true, false)] {
-            server.draining = draining;
+        let [before, restarted] = ["10.0.0.7:8001", "10.0.0.7:9001"];
+        for (addr, draining, heard) in [
+            (before, false, true),
+            (before, false, false),
+            (before, true, true),
+            (before, true, false),
+            (restarted, true, true),
+        ] {
+            (server.addr, server.draining) = (addr.to_owned(), draining);
             ask::<()>(&mut connection, &["WATCH", "{main}:srv:index"]).await;
             registrar.put(&server).await.unwrap();
             ask::<()>(&mut connection, &["MULTI"]).await;
             let unchanged: Option<Vec<String>> = ask(&mut connection, &["EXEC"]).await;
-            assert_eq!(unchanged.is_none(), heard, "draining {draining}");
+            assert_eq!(unchanged.is_none(), heard, "{addr}, draining {draining}");
         }
     }
 }
