@@ -38,11 +38,11 @@ pub(crate) struct Args {
     #[arg(long, env = "MEOW_RELEASE", value_enum, default_value_t = Release::Stable)]
     pub(crate) release: Release,
 
-    /// Where messages, visits and images live, shared by all meow processes: a folder or redis://HOST[:PORT]
+    /// Where messages, visits and images live, shared by all meow processes: a folder or redis://HOST:PORT
     #[arg(long, env = "MEOW_DATA", value_name = "DIR|URL", hide_env_values = true)]
     pub(crate) data: DataSource,
 
-    /// Where to hold a lease so that routers find this server: http://ADMIN of a router, or redis://HOST[:PORT]
+    /// Where to hold a lease so that routers find this server: http://ADMIN of a router, or redis://HOST:PORT
     #[arg(long, env = "MEOW_REGISTER", value_name = "URL", hide_env_values = true)]
     pub(crate) register: Option<Registry>,
 
@@ -98,7 +98,7 @@ impl FromStr for DataSource {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() {
-            return Err("expected a folder or redis://HOST[:PORT]".to_owned());
+            return Err("expected a folder or redis://HOST:PORT".to_owned());
         }
         if text.contains("://") { text.parse().map(Self::Redis) } else { Ok(Self::Folder(text.into())) }
     }
@@ -145,7 +145,7 @@ impl FromStr for RedisUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if !text.starts_with("redis://") {
-            return Err("expected redis://HOST[:PORT]".to_owned());
+            return Err("expected redis://HOST:PORT".to_owned());
         }
         redis::Client::open(text).map_err(|fault| fault.to_string())?;
         Ok(Self(text.to_owned()))
