@@ -1,0 +1,170 @@
+//! The last good content: what is served while the store is away, and what tells a change from a repetition.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sluice_model::rollout::Rollout;
+
+use super::reader::Loaded;
+use crate::event::{Event, SwitchValue};
+
+/// Switches, rollouts and the highest epoch seen.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) epoch: u64,
+    pub(super) rollouts: BTreeMap<String, Rollout>,
+    switches: BTreeMap<String, Switch>,
+}
+
+/// A switch as last told, and its last value that made sense.
+#[derive(Debug)]
+struct Switch {
+    told: SwitchValue,
+    good: Option<bool>,
+}
+
+/// The content, shared by the supervisor (which writes it) and writes (which look at it).
+#[derive(Debug, Default)]
+pub(super) struct Held(Mutex<Content>);
+
+impl Held {
+    /// Locked for a moment; never over an await.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Content> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Content {
+    /// What was held before a restart.
+    pub(super) fn from_disk(epoch: u64, switches: BTreeMap<String, bool>, rollouts: BTreeMap<String, Rollout>) -> Self {
+        let switch = |on| Switch { told: SwitchValue::of(on), good: Some(on) };
+        let switches = switches.into_iter().map(|(name, on)| (name, switch(on))).collect();
+        Self { epoch, rollouts, switches }
+    }
+
+    /// True if no store was ever seen.
+    pub(super) const fn holds_nothing(&self) -> bool {
+        self.epoch == 0
+    }
+
+    /// True if what was loaded cannot be what the store held before: it was emptied, or went back.
+    pub(super) fn is_lost_in(&self, loaded: &Loaded) -> bool {
+        let older = loaded.epoch.is_none_or(|epoch| epoch < self.epoch);
+        // Servers that register again raise the epoch of an emptied store; rollouts do not come back by themselves.
+        let emptied = !self.rollouts.is_empty() && !self.rollouts.keys().any(|name| loaded.rollouts.contains_key(name));
+        older || emptied
+    }
+
+    /// Takes in a load that is not [lost](Self::is_lost_in); returns what differs.
+    pub(super) fn take_over(&mut self, loaded: Loaded) -> Vec<Event> {
+        self.epoch = self.epoch.max(loaded.epoch.unwrap_or_default());
+        let mut events = Vec::new();
+        for (name, value) in loaded.switches {
+            events.extend(self.apply_switch(&name, value));
+        }
+        for (name, rollout) in loaded.rollouts {
+            events.extend(self.apply_rollout(&name, rollout));
+        }
+        events
+    }
+
+    /// Takes in a switch; `None` if nothing changed.
+    pub(super) fn apply_switch(&mut self, name: &str, value: SwitchValue) -> Option<Event> {
+        let known = self.switches.get(name);
+        if known.is_some_and(|switch| switch.told == value) {
+            return None;
+        }
+        let good = match &value {
+            SwitchValue::On => Some(true),
+            SwitchValue::Off => Some(false),
+            SwitchValue::Missing => None,
+            SwitchValue::Invalid(_) => known.and_then(|switch| switch.good),
+        };
+        self.switches.insert(name.to_owned(), Switch { told: value.clone(), good });
+        Some(Event::Switch { name: name.to_owned(), value })
+    }
+
+    /// Takes in a rollout; `None` if nothing changed, or if it is older than what we have.
+    pub(super) fn apply_rollout(&mut self, name: &str, rollout: Rollout) -> Option<Event> {
+        if let Some(known) = self.rollouts.get(name) {
+            if *known == rollout {
+                return None;
+            }
+            if rollout.epoch < known.epoch {
+                tracing::warn!(
+                    rollout = name,
+                    theirs = rollout.epoch,
+                    ours = known.epoch,
+                    "store holds an older rollout"
+                );
+                return None;
+            }
+        }
+        self.rollouts.insert(name.to_owned(), rollout.clone());
+        Some(Event::Rollout { name: name.to_owned(), rollout })
+    }
+
+    /// Everything, as first events.
+    pub(super) fn everything(&self) -> Vec<Event> {
+        let switches = self.switches.iter();
+        let switches = switches.map(|(name, switch)| Event::Switch { name: name.clone(), value: switch.told.clone() });
+        let rollouts = self.rollouts.iter();
+        let rollouts = rollouts.map(|(name, rollout)| Event::Rollout { name: name.clone(), rollout: rollout.clone() });
+        switches.chain(rollouts).collect()
+    }
+
+    /// The last value of a switch that made sense.
+    pub(super) fn good_switch(&self, name: &str) -> Option<bool> {
+        self.switches.get(name).and_then(|switch| switch.good)
+    }
+
+    /// All switches that have such a value.
+    pub(super) fn good_switches(&self) -> BTreeMap<String, bool> {
+        self.switches.iter().filter_map(|(name, switch)| Some((name.clone(), switch.good?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_model::weight::BasisPoints;
+
+    use super::*;
+
+    fn rollout(epoch: u64) -> Rollout {
+        Rollout { epoch, ..Rollout::initial(BasisPoints::FULL, "salt".into(), "test", 0) }
+    }
+
+    fn loaded(epoch: Option<u64>, rollouts: &[&str]) -> Loaded {
+        let rollouts = rollouts.iter().map(|name| ((*name).to_owned(), rollout(1))).collect();
+        Loaded { epoch, rollouts, ..Loaded::default() }
+    }
+
+    #[test]
+    fn an_emptied_or_older_store_is_not_taken_over() {
+        let mut content = Content::default();
+        content.take_over(loaded(Some(5), &["demo"]));
+        assert!(content.is_lost_in(&loaded(None, &[])));
+        assert!(content.is_lost_in(&loaded(Some(4), &["demo"])));
+        assert!(content.is_lost_in(&loaded(Some(9), &[])), "servers came back, rollouts did not");
+        assert!(!content.is_lost_in(&loaded(Some(5), &["demo", "other"])));
+    }
+
+    #[test]
+    fn an_older_rollout_and_a_repetition_are_no_news() {
+        let mut content = Content::default();
+        assert!(content.apply_rollout("demo", rollout(3)).is_some());
+        assert!(content.apply_rollout("demo", rollout(3)).is_none());
+        assert!(content.apply_rollout("demo", rollout(2)).is_none());
+        assert!(content.apply_rollout("demo", rollout(4)).is_some());
+    }
+
+    #[test]
+    fn nonsense_keeps_the_last_good_value() {
+        let mut content = Content::default();
+        content.apply_switch("s", SwitchValue::On);
+        assert!(content.apply_switch("s", SwitchValue::Invalid("x".into())).is_some());
+        assert_eq!(content.good_switch("s"), Some(true));
+        content.apply_switch("s", SwitchValue::Missing);
+        assert_eq!(content.good_switch("s"), None);
+    }
+}

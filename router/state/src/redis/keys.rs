@@ -1,0 +1,123 @@
+//! Names of the keys in Redis. All but the switches share the hash tag `{edge}`, so that scripts work in a Cluster.
+//!
+//! What routers are told of by push begins with `{edge}:`; what changes often is named `x:{edge}`, outside of it.
+
+/// Builds key names for one edge, and reads them back.
+#[derive(Debug)]
+pub(super) struct Keys {
+    edge: String,
+    switches: Vec<String>,
+}
+
+/// Something to read anew.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Change {
+    /// The switch of this name.
+    Switch(String),
+    /// The rollout of this name.
+    Rollout(String),
+    /// Members or draining: all servers.
+    Servers,
+    /// Some scripted write: whether the data is still there, and alerts.
+    Epoch,
+}
+
+impl Keys {
+    pub(super) const fn new(edge: String, switches: Vec<String>) -> Self {
+        Self { edge, switches }
+    }
+
+    /// The switches that are followed. Their keys are their names: any client may `SET` them.
+    pub(super) fn switches(&self) -> &[String] {
+        &self.switches
+    }
+
+    /// STRING: raised by every scripted write. Missing, or lower than before = data was lost.
+    pub(super) fn epoch(&self) -> String {
+        format!("{{{}}}:epoch", self.edge)
+    }
+
+    /// HASH: one rollout.
+    pub(super) fn rollout(&self, name: &str) -> String {
+        format!("{}{name}", self.rollout_prefix())
+    }
+
+    /// What the keys of all rollouts begin with.
+    pub(super) fn rollout_prefix(&self) -> String {
+        format!("{{{}}}:rollout:", self.edge)
+    }
+
+    /// SET: ids of servers, touched when one joins, leaves or drains.
+    pub(super) fn index(&self) -> String {
+        format!("{{{}}}:srv:index", self.edge)
+    }
+
+    /// HASH with a time to live: what a server says of itself.
+    pub(super) fn server(&self, id: &str) -> String {
+        format!("srv:{{{}}}:{id}", self.edge)
+    }
+
+    /// ZSET: server id -> end of its lease, in ms of the clock of Redis.
+    pub(super) fn leases(&self) -> String {
+        format!("srv-lease:{{{}}}", self.edge)
+    }
+
+    /// STREAM: alerts.
+    pub(super) fn alerts(&self) -> String {
+        format!("alerts:{{{}}}", self.edge)
+    }
+
+    /// STRING with a time to live: alerts of this rule and fingerprint are quiet.
+    pub(super) fn mute(&self, rule: &str, fingerprint: &str) -> String {
+        format!("mute:{{{}}}:{rule}:{fingerprint}", self.edge)
+    }
+
+    /// Prefixes to be told of. None is the beginning of another one, which Redis refuses.
+    pub(super) fn tracked_prefixes(&self) -> Vec<String> {
+        let mut prefixes = vec![self.epoch(), self.rollout_prefix(), self.index()];
+        prefixes.extend(self.switches.iter().cloned());
+        prefixes.sort();
+        prefixes.dedup_by(|longer, shorter| longer.starts_with(&*shorter));
+        prefixes
+    }
+
+    /// What a pushed key stands for; `None` if it only shares a prefix with one of ours.
+    pub(super) fn change(&self, key: &str) -> Option<Change> {
+        if let Some(name) = key.strip_prefix(&self.rollout_prefix()) {
+            return Some(Change::Rollout(name.to_owned()));
+        }
+        if key == self.index() {
+            return Some(Change::Servers);
+        }
+        if key == self.epoch() {
+            return Some(Change::Epoch);
+        }
+        self.switches.iter().any(|switch| switch == key).then(|| Change::Switch(key.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(switches: &[&str]) -> Keys {
+        Keys::new("main".into(), switches.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn no_tracked_prefix_begins_another() {
+        let prefixes = keys(&["featureFlagsOld", "featureFlags", "beta"]).tracked_prefixes();
+        assert_eq!(prefixes, ["beta", "featureFlags", "{main}:epoch", "{main}:rollout:", "{main}:srv:index"]);
+    }
+
+    #[test]
+    fn a_pushed_key_is_told_from_its_neighbours() {
+        let keys = keys(&["featureFlags"]);
+        assert_eq!(keys.change("featureFlags"), Some(Change::Switch("featureFlags".into())));
+        assert_eq!(keys.change("featureFlagsOld"), None, "the prefix matches it, too");
+        assert_eq!(keys.change("{main}:rollout:demo"), Some(Change::Rollout("demo".into())));
+        assert_eq!(keys.change("{main}:srv:index"), Some(Change::Servers));
+        assert_eq!(keys.change("{main}:epoch"), Some(Change::Epoch));
+        assert_eq!(keys.change("{main}:epochs"), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! The one task that follows Redis: connect, take over, follow; when that fails say so, keep what we have, try again.
+//!
+//! Only this task reads the content and sends events, so they have one order.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep};
+use tokio_util::task::TaskTracker;
+
+use super::RedisStore;
+use super::content::{Content, Held};
+use super::disk::{Disk, Document};
+use super::keys::{Change, Keys};
+use super::lease::Membership;
+use super::link::{Lost, Target};
+use super::scripts::Scripts;
+use crate::clock::{millis, now_ms};
+use crate::event::{Event, Health};
+use crate::outbox::Outbox;
+
+/// The first pause after a failure; each next one is twice as long.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+/// The longest pause: a store that came back is found this soon.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+/// How many leases members are held after an outage: one to find the store again, one for luck.
+pub(super) const LEASES_HELD: u32 = 2;
+
+/// Whether there is something to write on.
+#[derive(Clone)]
+pub(super) enum Link {
+    /// Not known yet.
+    Starting,
+    /// Here.
+    Up(MultiplexedConnection),
+    /// No, because.
+    Down(String),
+}
+
+/// Someone wrote this and waits until this router acts on it. Dropping it says that this cannot be told.
+pub(super) struct Refresh {
+    pub(super) change: Change,
+    pub(super) fence: oneshot::Sender<()>,
+}
+
+/// The state of the task.
+pub(super) struct Supervisor {
+    pub(super) target: Target,
+    pub(super) keys: Arc<Keys>,
+    pub(super) scripts: Arc<Scripts>,
+    pub(super) held: Arc<Held>,
+    pub(super) members: Membership,
+    pub(super) lease_ttl: Duration,
+    pub(super) outbox: Outbox,
+    /// The first content has been told.
+    pub(super) told: bool,
+    /// The content differs from the disk.
+    pub(super) unsaved: bool,
+    /// The last alert that was told.
+    pub(super) last_alert: Option<String>,
+    /// Since when the store answers without its data.
+    pub(super) lost_since: Option<Instant>,
+    /// Since when the store is away.
+    pub(super) down_since: Option<Instant>,
+    health: Option<Health>,
+    link: watch::Sender<Link>,
+    disk: Disk,
+    tracker: TaskTracker,
+}
+
+impl Supervisor {
+    pub(super) fn new(
+        target: Target,
+        store: &RedisStore,
+        disk: Disk,
+        outbox: Outbox,
+        link: watch::Sender<Link>,
+        tracker: TaskTracker,
+    ) -> Self {
+        Self {
+            target,
+            keys: Arc::clone(&store.keys),
+            scripts: Arc::clone(&store.scripts),
+            held: Arc::clone(&store.held),
+            members: Membership::default(),
+            lease_ttl: store.lease_ttl,
+            outbox,
+            told: false,
+            unsaved: false,
+            last_alert: None,
+            lost_since: None,
+            down_since: None,
+            health: None,
+            link,
+            disk,
+            tracker,
+        }
+    }
+
+    /// Runs until stopped.
+    pub(super) async fn run(mut self, mut refreshes: mpsc::Receiver<Refresh>) {
+        self.load_disk().await;
+        let stop = self.outbox.stop().clone();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let ended = tokio::select! {
+                () = stop.cancelled() => break,
+                ended = self.session(&mut refreshes) => ended,
+            };
+            if self.down_since.is_none() {
+                pause = PAUSE_MIN;
+            }
+            self.report_down(&ended).await;
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = answer_nothing(&mut refreshes, sleep(pause)) => {}
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        let _down = self.link.send_replace(Link::Down("stopping".to_owned()));
+        self.save_disk().await;
+    }
+
+    /// One connection, from connecting to its end.
+    async fn session(&mut self, refreshes: &mut mpsc::Receiver<Refresh>) -> Lost {
+        let connected = async {
+            let connections = self.target.connect(&self.keys).await?;
+            let reader = self.take_over(&connections).await?;
+            Ok((connections, reader))
+        };
+        let (connections, reader) = match connected.await {
+            Ok(connected) => connected,
+            Err(lost) => return lost,
+        };
+        self.report_up(&connections.writer).await;
+        self.follow(&connections, &reader, refreshes).await
+    }
+
+    async fn report_up(&mut self, writer: &MultiplexedConnection) {
+        self.down_since = None;
+        self.report(true, None).await;
+        let _before = self.link.send_replace(Link::Up(writer.clone()));
+        self.save_disk().await;
+    }
+
+    async fn report_down(&mut self, lost: &Lost) {
+        let reason = lost.describe();
+        self.down_since.get_or_insert_with(Instant::now);
+        let _before = self.link.send_replace(Link::Down(reason.clone()));
+        if !self.told && !self.held.lock().holds_nothing() {
+            self.tell_everything().await;
+        }
+        self.report(false, Some(reason)).await;
+    }
+
+    /// The whole content, as first events.
+    pub(super) async fn tell_everything(&mut self) {
+        let everything = self.held.lock().everything();
+        self.outbox.emit(everything.into_iter().chain([Event::Servers(self.members.leases())])).await;
+        self.told = true;
+    }
+
+    async fn report(&mut self, connected: bool, error: Option<String>) {
+        let before = self.health.as_ref();
+        if before.is_some_and(|health| health.connected == connected && health.error == error) {
+            return;
+        }
+        let since_ms =
+            before.filter(|health| health.connected == connected).map_or_else(now_ms, |health| health.since_ms);
+        match &error {
+            None => tracing::info!(store = self.disk.store(), "store connected"),
+            Some(error) => tracing::warn!(store = self.disk.store(), error, "store away; serving the last content"),
+        }
+        let health = Health { connected, since_ms, error };
+        self.health = Some(health.clone());
+        self.outbox.emit([Event::Health(health)]).await;
+    }
+
+    async fn load_disk(&mut self) {
+        let disk = self.disk.clone();
+        let Ok(Some(document)) = self.tracker.spawn_blocking(move || disk.load()).await else { return };
+        let Document { store: _, epoch, mut switches, rollouts, servers } = document;
+        switches.retain(|name, _| self.keys.switches().contains(name));
+        let ends_ms = now_ms().saturating_add(millis(self.lease_ttl * LEASES_HELD));
+        self.members = Membership::from_disk(servers, ends_ms);
+        *self.held.lock() = Content::from_disk(epoch, switches, rollouts);
+    }
+
+    /// Writes the content to disk if it changed.
+    pub(super) async fn save_disk(&mut self) {
+        if !std::mem::take(&mut self.unsaved) {
+            return;
+        }
+        let document = {
+            let content = self.held.lock();
+            Document {
+                store: self.disk.store().to_owned(),
+                epoch: content.epoch,
+                switches: content.good_switches(),
+                rollouts: content.rollouts.clone(),
+                servers: self.members.servers(),
+            }
+        };
+        let disk = self.disk.clone();
+        match self.tracker.spawn_blocking(move || disk.save(&document)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "cannot save the last content"),
+            Err(error) => tracing::warn!(%error, "saving the last content was interrupted"),
+        }
+    }
+}
+
+/// Lets go of whoever waits for a confirmation, until `until`: there is nothing to confirm with.
+async fn answer_nothing(refreshes: &mut mpsc::Receiver<Refresh>, until: impl Future<Output = ()>) {
+    tokio::pin!(until);
+    loop {
+        tokio::select! {
+            () = &mut until => return,
+            refresh = refreshes.recv() => match refresh {
+                Some(refresh) => drop(refresh),
+                None => return until.await,
+            },
+        }
+    }
+}
