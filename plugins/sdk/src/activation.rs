@@ -3,8 +3,8 @@
 //! Names are given once, here; the calls then use the small handles that come back, so that no name is looked up and
 //! no index is counted by hand on the request path.
 
+use crate::Phases;
 use crate::bindings;
-use crate::{Phases, bounds};
 
 /// A field that the activation asked for in the request phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Activation {
     }
 
     /// Only paths under this prefix (and those named before): `/set` covers `/set` and `/set/x`, not `/settle`.
+    /// At most [`crate::bounds::PATH_PREFIXES_MAX`].
     pub fn path_prefix(&mut self, prefix: impl Into<String>) {
         push_once(&mut self.document.path_prefixes, prefix.into());
     }
@@ -54,24 +55,24 @@ impl Activation {
 
     /// Asks for a field of the request: `method`, `path`, `host`, `query`, `client-address`, `content-length`,
     /// `header:NAME`, `cookie:NAME`, `query:NAME`, or `rollout-key:NAME`, the sticky key of a rollout.
-    /// At most [`bounds::NAMES_MAX`].
+    /// At most [`crate::bounds::NAMES_MAX`].
     #[must_use]
     pub fn request_field(&mut self, name: impl Into<String>) -> RequestField {
         RequestField(push_once(&mut self.document.request_fields, name.into()))
     }
 
-    /// Asks for a field of the response: `status` or `header:NAME`. At most [`bounds::NAMES_MAX`].
+    /// Asks for a field of the response: `status` or `header:NAME`. At most [`crate::bounds::NAMES_MAX`].
     #[must_use]
     pub fn response_field(&mut self, name: impl Into<String>) -> ResponseField {
         ResponseField(push_once(&mut self.document.response_fields, name.into()))
     }
 
-    /// Asks to be told of a state key: `flag:NAME` or `rollout:NAME`. At most [`bounds::NAMES_MAX`].
+    /// Asks to be told of a state key: `flag:NAME` or `rollout:NAME`. At most [`crate::bounds::NAMES_MAX`].
     pub fn state(&mut self, key: impl Into<String>) {
         push_once(&mut self.document.state, key.into());
     }
 
-    /// Names a variant that the request phase may route to. At most [`bounds::NAMES_MAX`].
+    /// Names a variant that the request phase may route to. At most [`crate::bounds::NAMES_MAX`].
     #[must_use]
     pub fn variant(&mut self, name: impl Into<String>) -> Variant {
         let index = push_once(&mut self.document.variants, name.into());
@@ -82,14 +83,6 @@ impl Activation {
     /// The body-size phase runs at the first size strictly greater than this.
     pub fn body_size_above(&mut self, bytes: u64) {
         self.document.body_size_above = bytes;
-    }
-
-    /// What the host would refuse in it.
-    ///
-    /// # Errors
-    /// The bound that it breaks.
-    pub fn check(&self) -> Result<(), String> {
-        bounds::check_activation(&self.document)
     }
 }
 

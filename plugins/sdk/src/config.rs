@@ -13,7 +13,8 @@ pub fn parse<T: DeserializeOwned>(config: &str) -> Result<T, String> {
     serde_json::from_str(config).map_err(|error| {
         let text = error.to_string();
         // The operator wrote TOML: a position in the JSON made of it would only mislead.
-        format!("config: {}", text.split(" at line ").next().unwrap_or(&text))
+        let position = format!(" at line {} column {}", error.line(), error.column());
+        format!("config: {}", text.strip_suffix(&position).unwrap_or(&text))
     })
 }
 

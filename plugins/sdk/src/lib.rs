@@ -51,3 +51,8 @@ pub use fields::Fields;
 pub use outcome::Outcome;
 pub use plugin::{BodySize, Plugin, Request, ResponseHead};
 pub use verdict::Verdict;
+
+/// The tutorial's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Tutorial;

@@ -1,14 +1,16 @@
 //! Runs a plugin natively, through the very code that its component runs, in plain unit tests.
 //!
 //! A [`Harness`] stands in for the host: it packs fields by name, reads verdicts, fetches outcomes and holds the
-//! plugin to the contract and its [`bounds`]. A plugin that breaks them fails the test by a panic with the reason.
+//! plugin to the contract and its [`crate::bounds`]. A plugin that breaks them fails the test by a panic with the reason.
 
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test helper reports by panicking")]
+
+mod check;
 
 use crate::bindings;
 use crate::guest::Slot;
 use crate::verdict::read;
-use crate::{Effect, LogLine, Phases, Plugin, Response, SizeUnit, bounds, fields, log, path};
+use crate::{Effect, LogLine, Phases, Plugin, Response, SizeUnit, fields, log, path};
 
 /// A running plugin, and the host's side of it.
 pub struct Harness<P> {
@@ -60,7 +62,7 @@ impl<P: Plugin> Harness<P> {
     pub fn start(config: &str) -> Result<Self, String> {
         let slot = Slot::empty();
         let activation = slot.init(config)?;
-        bounds::check_activation(&activation)?;
+        check::activation(&activation)?;
         Ok(Self { slot, activation, now_ms: 0, random: 0 })
     }
 
@@ -137,7 +139,7 @@ impl<P: Plugin> Harness<P> {
         } else {
             bindings::Outcome { response: None, effects: Vec::new() }
         };
-        if let Err(broken) = bounds::check_outcome(&outcome) {
+        if let Err(broken) = check::outcome(&outcome, matches!(decision, Decision::Respond(_))) {
             panic!("{broken}");
         }
         Answer { decision, ctx: read::ctx(bits), response: outcome.response, effects: outcome.effects }
