@@ -102,6 +102,7 @@ impl UploadAlert {
     }
 }
 
+// Every policy has to grant the needs. Tags are none of them: only a policy with `action = "tag"` grants those.
 sluice_plugin::plugin!(UploadAlert, needs = [alerts, abort]);
 
 #[cfg(test)]
