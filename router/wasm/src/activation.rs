@@ -155,7 +155,7 @@ fn check_fields(
 
 impl From<WireActivation> for Activation {
     fn from(wire: WireActivation) -> Self {
-        let has = |phase: WirePhases| (wire.phases.clone() & phase.clone()) == phase;
+        let has = |phase: WirePhases| (wire.phases & phase) == phase;
         Self {
             phases: Phases {
                 request: has(WirePhases::REQUEST),

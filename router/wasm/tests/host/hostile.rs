@@ -1,0 +1,143 @@
+//! The hostile plugin: whatever it does, the call fails with its cause, and the next fresh instance works.
+
+use std::time::Duration;
+
+use sluice_wasm::bounds::LOG_LINES_PER_SECOND_MAX;
+use sluice_wasm::{
+    ActivationFault, Artifact, CallError, Decision, Effect, Grants, Instance, Limits, LoadError, OutcomeFault,
+    SizeUnit, Verdict, VerdictFault,
+};
+
+use crate::support::{LIMITS, all_grants, built};
+
+const QUICK: Limits = Limits {
+    call_cpu_max: Duration::from_millis(50),
+    state_cpu_max: Duration::from_millis(50),
+    init_cpu_max: Duration::from_millis(50),
+    ..LIMITS
+};
+
+fn start(artifact: &Artifact, act: &str, limits: &Limits) -> Result<Instance, LoadError> {
+    Instance::new(artifact, "hostile", &format!(r#"{{"do":"{act}"}}"#), &all_grants(), limits)
+}
+
+fn request(artifact: &Artifact, act: &str) -> Result<Verdict, CallError> {
+    start(artifact, act, &LIMITS).unwrap().on_request(&[], 0, 0)
+}
+
+fn works(artifact: &Artifact) {
+    let mut fresh = start(artifact, "nothing", &LIMITS).unwrap();
+    assert_eq!(fresh.smoke(), Ok(()));
+    assert_eq!(fresh.on_state("flag:hostile", Some("true")), Ok(()));
+}
+
+#[test]
+fn what_it_does_in_a_call_fails_that_call_with_its_cause() {
+    type Call = fn(&mut Instance) -> Result<(), CallError>;
+    let on_request: Call = |instance| instance.on_request(&[], 0, 0).map(drop);
+    let on_body_size: Call = |instance| instance.on_body_size(1, 9, SizeUnit::Body, false).map(drop);
+    let on_response: Call = |instance| instance.on_response(1, &u32::MAX.to_le_bytes()).map(drop);
+    let on_state: Call = |instance| instance.on_state("flag:hostile", Some("true"));
+    let artifact = built("hostile");
+    for (act, call, cause) in [
+        ("spin-in-request", on_request, "deadline"),
+        ("spin-in-body-size", on_body_size, "deadline"),
+        ("spin-in-response", on_response, "deadline"),
+        ("spin-in-state", on_state, "deadline"),
+        ("trap-in-request", on_request, "trap"),
+        ("trap-in-body-size", on_body_size, "trap"),
+        ("trap-in-response", on_response, "trap"),
+        ("trap-in-state", on_state, "trap"),
+        ("hoard-memory", on_request, "memory"),
+        ("huge-outcome", on_request, "trap"),
+        ("too-many-effects", on_request, "verdict"),
+        ("nonsense-verdict", on_request, "verdict"),
+        ("bad-variant-index", on_request, "verdict"),
+        ("variant-in-response", on_response, "verdict"),
+        ("bad-status", on_request, "verdict"),
+        ("header-injection", on_request, "verdict"),
+        ("framing-headers", on_request, "verdict"),
+    ] {
+        let mut instance = start(&artifact, act, &QUICK).unwrap();
+        let error = call(&mut instance).expect_err(act);
+        assert_eq!(error.cause(), cause, "{act}: {error}");
+        assert!(instance.is_poisoned(), "{act}");
+        assert_eq!(on_request(&mut instance), Err(CallError::Poisoned), "{act}");
+        works(&artifact);
+    }
+}
+
+#[test]
+fn what_it_does_in_init_keeps_it_from_loading() {
+    let artifact = built("hostile");
+    let fails = |act: &str| start(&artifact, act, &QUICK).expect_err(act);
+    assert!(matches!(fails("spin-in-init"), LoadError::Start(CallError::Deadline { .. })));
+    assert!(matches!(fails("trap-in-init"), LoadError::Start(CallError::Trap(_))));
+    assert!(matches!(fails("hoard-memory-in-init"), LoadError::Start(CallError::Memory { .. })));
+    assert_eq!(fails("refuse-init"), LoadError::Config { reason: "hostile: refused as told".to_owned() });
+    assert!(matches!(fails("no-such-act"), LoadError::Config { .. }));
+    assert!(matches!(fails("lie-state"), LoadError::Activation(ActivationFault::StateNotNeeded(_))));
+    assert!(matches!(fails("too-many-fields"), LoadError::Config { .. } | LoadError::Activation(_)));
+    assert!(matches!(fails("unknown-field"), LoadError::Activation(ActivationFault::Field(_))));
+    works(&artifact);
+}
+
+#[test]
+fn a_panic_is_quoted_and_located() {
+    let error = request(&built("hostile"), "trap-in-request").unwrap_err();
+    let CallError::Trap(trap) = &error else { panic!("{error}") };
+    assert!(trap.said.as_deref().is_some_and(|said| said.contains("hostile: trapped as told")), "{trap:?}");
+    assert!(trap.backtrace.contains("hostile"), "{}", trap.backtrace);
+    assert!(trap.backtrace.len() <= sluice_wasm::bounds::BACKTRACE_BYTES_MAX);
+}
+
+#[test]
+fn nonsense_is_described() {
+    let artifact = built("hostile");
+    let fault = |act: &str| match request(&artifact, act) {
+        Err(CallError::Verdict { fault, .. }) => fault,
+        other => panic!("{act}: {other:?}"),
+    };
+    assert_eq!(fault("bad-variant-index"), VerdictFault::Variant { index: 200, variants: 1 });
+    assert_eq!(fault("bad-status"), VerdictFault::Status(199));
+    let header = |name: &str| name.to_owned();
+    assert_eq!(fault("header-injection"), VerdictFault::Outcome(OutcomeFault::HeaderSyntax(header("x-hostile"))));
+    assert_eq!(fault("framing-headers"), VerdictFault::Outcome(OutcomeFault::HeaderOfRouter(header("content-length"))));
+}
+
+#[test]
+fn a_refused_state_leaves_the_instance_as_it_was() {
+    let mut instance = start(&built("hostile"), "refuse-state", &LIMITS).unwrap();
+    let refused = CallError::Refused("hostile: refused true as told".to_owned());
+    assert_eq!(instance.on_state("flag:hostile", Some("true")), Err(refused));
+    assert_eq!(instance.on_state("flag:hostile", None), Ok(()));
+    assert!(instance.on_request(&[], 0, 0).is_ok());
+}
+
+#[test]
+fn a_flood_of_log_lines_is_cut_down() {
+    let mut instance = start(&built("hostile"), "log-flood", &LIMITS).unwrap();
+    instance.on_request(&[], 0, 0).unwrap();
+    let passed = 10_000 - instance.dropped_lines();
+    assert!((20..=10 * u64::from(LOG_LINES_PER_SECOND_MAX)).contains(&passed), "{passed} lines passed");
+}
+
+#[test]
+fn what_it_may_do_comes_through() {
+    let artifact = built("hostile");
+    let effects = |act: &str| request(&artifact, act).unwrap().outcome.unwrap().effects;
+    assert!(matches!(&effects("count")[..], [Effect::Add { name, value: 1 }] if name == "requests"));
+    assert!(matches!(&effects("tag")[..], [Effect::Tag(tag)] if tag == "hostile"));
+    assert!(matches!(&effects("alert")[..], [Effect::RaiseAlert(alert)] if !alert.abort_rollout));
+    assert!(matches!(&effects("abort")[..], [Effect::RaiseAlert(alert)] if alert.abort_rollout));
+    let verdict = request(&artifact, "respond").unwrap();
+    assert_eq!(verdict.decision, Decision::Respond { status: 418 });
+    assert_eq!(verdict.outcome.unwrap().response.unwrap().body, b"short and stout\n");
+}
+
+#[test]
+fn it_does_not_load_without_its_grants() {
+    let grants = Grants { abort: false, ..all_grants() };
+    let result = Instance::new(&built("hostile"), "hostile", r#"{"do":"abort"}"#, &grants, &LIMITS);
+    assert_eq!(result.unwrap_err(), LoadError::Grants { missing: vec!["abort".to_owned()] });
+}

@@ -1,0 +1,10 @@
+//! The plugin host against real components: those of the repository, and small ones written as text.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their helpers")]
+
+mod calls;
+mod first_party;
+mod hostile;
+mod limits;
+mod loading;
+mod support;
