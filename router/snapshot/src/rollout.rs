@@ -39,6 +39,8 @@ struct Inner {
     pending: Vec<PendingAbort>,
     stable: Arc<str>,
     canary: Arc<str>,
+    /// Plugins keep the document they have: they refused the one of this view.
+    untold: bool,
 }
 
 impl RolloutCell {
@@ -92,15 +94,26 @@ impl RolloutCell {
         self.lock().pending.clone()
     }
 
+    /// The document that plugins would read after [`Self::apply`]; `None` if it would change nothing.
+    #[must_use]
+    pub fn preview(&self, rollout: &Rollout) -> Option<String> {
+        let inner = self.lock();
+        if inner.is_newer_than(rollout) {
+            return None;
+        }
+        let pending = inner.pending.iter().any(|pending| !rollout.seen_aborts.contains(&pending.id));
+        Some(inner.document(rollout, pending || rollout.state == RolloutState::Aborted))
+    }
+
     /// Applies what the store says. An older epoch than the one known changes nothing.
     pub fn apply(&self, rollout: Rollout) {
-        let mut inner = self.lock();
-        if inner.view.as_ref().is_some_and(|view| rollout.epoch < view.epoch) {
-            return;
-        }
-        inner.pending.retain(|pending| !rollout.seen_aborts.contains(&pending.id));
-        inner.view = Some(Arc::new(rollout));
-        self.settle(&inner);
+        self.take(rollout, false);
+    }
+
+    /// Like [`Self::apply`] for all that the host does by itself, aborts above all, but plugins keep what they read
+    /// before: they cannot live with the new document.
+    pub fn apply_untold(&self, rollout: Rollout) {
+        self.take(rollout, true);
     }
 
     /// The store has taken this abort, or knew it before.
@@ -121,29 +134,48 @@ impl RolloutCell {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn take(&self, rollout: Rollout, untold: bool) {
+        let mut inner = self.lock();
+        if inner.is_newer_than(&rollout) {
+            return;
+        }
+        inner.pending.retain(|pending| !rollout.seen_aborts.contains(&pending.id));
+        inner.view = Some(Arc::new(rollout));
+        inner.untold = untold;
+        self.settle(&inner);
+    }
+
     fn settle(&self, inner: &Inner) {
         let stored = inner.view.as_ref().is_some_and(|view| view.state == RolloutState::Aborted);
         self.aborted.store(stored || !inner.pending.is_empty(), Ordering::Release);
         self.tell_plugins(inner);
     }
 
-    /// Writes the state document of the contract: `weight_bps` is what counts now, 0 while aborted.
     fn tell_plugins(&self, inner: &Inner) {
-        let Some(view) = &inner.view else { return };
-        let (state, weight_bps) = if self.is_aborted() {
-            (RolloutState::Aborted, 0)
-        } else {
-            (view.state, view.effective_weight().get())
-        };
+        if let (Some(view), false) = (&inner.view, inner.untold) {
+            self.state.write(Some(&inner.document(view, self.is_aborted())));
+        }
+    }
+}
+
+impl Inner {
+    fn is_newer_than(&self, rollout: &Rollout) -> bool {
+        self.view.as_ref().is_some_and(|view| rollout.epoch < view.epoch)
+    }
+
+    /// The state document of the contract: `weight_bps` is what counts now, 0 while aborted.
+    fn document(&self, view: &Rollout, aborted: bool) -> String {
+        let (state, weight_bps) =
+            if aborted { (RolloutState::Aborted, 0) } else { (view.state, view.effective_weight().get()) };
         let document = json!({
             "state": state,
             "weight_bps": weight_bps,
             "salt": view.salt,
             "epoch": view.epoch,
-            "stable": &*inner.stable,
-            "canary": &*inner.canary,
+            "stable": &*self.stable,
+            "canary": &*self.canary,
         });
-        self.state.write(Some(&document.to_string()));
+        document.to_string()
     }
 }
 
@@ -225,6 +257,34 @@ mod tests {
         assert!(text(&cells).contains("\"weight_bps\":2500"));
         cell.abort(&AlertId::derive(&["one"]), "one");
         assert!(text(&cells).contains("\"weight_bps\":0"));
+    }
+
+    #[test]
+    fn a_preview_is_what_plugins_read_afterwards() {
+        let cells = Cells::new();
+        let cell = cells.rollout("demo", "stable", "canary");
+        let preview = cell.preview(&quarter()).unwrap();
+        cell.apply(quarter());
+        assert_eq!(cells.state("rollout:demo").read().1.as_deref(), Some(preview.as_str()));
+        let id = AlertId::derive(&["one"]);
+        cell.abort(&id, "one");
+        assert!(cell.preview(&quarter()).unwrap().contains("\"weight_bps\":0"), "the abort still counts");
+        cell.apply(applied(&quarter(), &abort(&id)));
+        assert_eq!(cell.preview(&quarter()), None, "an older epoch changes nothing");
+    }
+
+    #[test]
+    fn an_untold_abort_counts_for_the_host_alone() {
+        let cells = Cells::new();
+        let cell = cells.rollout("demo", "stable", "canary");
+        cell.apply(quarter());
+        let told = cells.state("rollout:demo").read().1;
+        let aborted = applied(&quarter(), &abort(&AlertId::derive(&["one"])));
+        cell.apply_untold(aborted.clone());
+        assert!(cell.is_aborted());
+        assert_eq!(cells.state("rollout:demo").read().1, told);
+        cell.apply(aborted);
+        assert_ne!(cells.state("rollout:demo").read().1, told);
     }
 
     #[test]
