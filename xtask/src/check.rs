@@ -39,13 +39,13 @@ const STEPS: [Step; 4] = [
     Step {
         name: "lints",
         tool: Some(LINTER),
-        arguments: &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        arguments: &["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"],
         environment: None,
     },
     Step {
         name: "documentation",
         tool: None,
-        arguments: &["doc", "--workspace", "--no-deps"],
+        arguments: &["doc", "--workspace", "--no-deps", "--keep-going"],
         environment: Some(("RUSTDOCFLAGS", "-D warnings")),
     },
     // Advisories need a fetch, so they are not asked here: a check must mean the same tomorrow.

@@ -42,14 +42,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
     let settings = Settings { plugins: &plugins, redis: &redis, long: options.long };
     let mut failures = Vec::new();
-    say::step("running the tests");
-    failures.extend(process::run_as_is(settings.apply(&mut runner(&workspace, options))).err());
     if options.filter.is_none() {
         say::step("running the documentation tests");
         let doc = &mut cargo(&workspace);
         doc.args(["test", "--workspace", "--doc", "--no-fail-fast"]);
         failures.extend(process::run_as_is(settings.apply(doc)).err());
     }
+    // Last, so that its summary closes the output.
+    say::step("running the tests");
+    failures.extend(process::run_as_is(settings.apply(&mut runner(&workspace, options))).err());
     if failures.is_empty() {
         say::step("all tests passed");
         return Ok(());

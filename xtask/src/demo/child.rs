@@ -42,6 +42,8 @@ impl Child {
         // One pipe for both outputs keeps the lines in their order.
         let (output, writer) = io::pipe().context("create a pipe")?;
         let twin = writer.try_clone().context("share a pipe")?;
+        // A log file is no terminal.
+        command.env("NO_COLOR", "1");
         command.stdin(Stdio::null()).stdout(writer).stderr(twin).process_group(0);
         let process = command.spawn().with_context(|| format!("start {name}"))?;
         // The command holds our ends of the pipe: as long as they are open, the reader sees no end.

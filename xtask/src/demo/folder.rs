@@ -86,6 +86,8 @@ fn process_config(port: u16, admin_port: u16, store: &Store) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use sluice_policy::Source;
+
     use super::*;
 
     #[test]
@@ -95,6 +97,15 @@ mod tests {
             assert!(text.contains(expected), "{expected} in {text}");
         }
         assert!(!text.contains(EDGE_ADDRESS) && !text.contains(STORE_URL));
+    }
+
+    #[test]
+    fn the_files_are_what_the_router_reads() {
+        let source = |file: &str, text: &str| Source { file: file.to_owned(), text: text.to_owned() };
+        let process = sluice_policy::parse_process(&source("sluice.toml", PROCESS)).unwrap();
+        assert_eq!(process.admin.address.to_string(), ADMIN_ADDRESS.trim_matches('"'));
+        let policy = sluice_policy::parse(&[source("demo.toml", POLICY)]).unwrap();
+        assert_eq!(policy.plugins.len(), super::super::PLUGINS.len());
     }
 
     #[test]
