@@ -1,0 +1,46 @@
+//! The data plane of Sluice: one file per step of the request path.
+//!
+//! listener -> connection -> exchange (the spine) -> head -> matching -> chain (request, body size) -> pick -> forward
+//! -> body -> chain (response) -> respond -> record. Around the path: `worker` (one thread with everything a request may
+//! touch), `upstream`, `pool` and `client` (servers and the connections to them).
+//!
+//! A request never leaves its worker. It takes no lock that another worker holds, waits for no store, and reads one
+//! snapshot from its first byte to its last. Nothing here compiles, parses policy or talks to a store.
+
+mod answer;
+mod body;
+mod chain;
+mod client;
+mod connection;
+mod drain;
+mod effects;
+mod error;
+mod exchange;
+mod fields;
+mod forward;
+mod gate;
+mod head;
+mod headers;
+mod host;
+mod instance;
+mod list_servers;
+mod listener;
+mod lock;
+mod matching;
+mod meter;
+mod multipart;
+mod pick;
+mod pool;
+mod proxy;
+mod reaper;
+mod record;
+mod request_id;
+mod respond;
+mod server_body;
+mod stall;
+mod stream;
+mod upstream;
+mod worker;
+
+pub use listener::BindError;
+pub use proxy::{Proxy, Settings, Shared, StartError, start};

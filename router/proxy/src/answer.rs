@@ -1,0 +1,117 @@
+//! An answer on its way to the client: from a server, a plugin or the router, and the body that hyper sends of it.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::Response;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::exchange::Exchange;
+use crate::server_body::{BodyFault, ServerBody};
+
+/// An answer before the response phase.
+pub(crate) struct Answer {
+    /// Position in the chain of the plugin that made it; `None` for a server's.
+    pub(crate) position: Option<usize>,
+    pub(crate) response: Response<Content>,
+}
+
+/// Where the bytes of a body come from.
+pub(crate) enum Content {
+    /// All here; `None` when given away.
+    Whole(Option<Bytes>),
+    /// From a server, as it sends them.
+    Streamed(Box<ServerBody>),
+}
+
+impl Content {
+    /// A body made here.
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        Self::Whole((!bytes.is_empty()).then_some(bytes))
+    }
+}
+
+/// The body that the client's connection sends. Its end, or its drop, ends the exchange.
+pub(crate) struct ResponseBody {
+    content: Content,
+    exchange: Rc<Exchange>,
+    /// Nothing is left to send.
+    is_over: bool,
+}
+
+impl ResponseBody {
+    /// `is_bare`: the response has no body on the wire, whatever its fields say (RFC 9110 section 6.4.1).
+    pub(crate) fn new(content: Content, exchange: Rc<Exchange>, is_bare: bool) -> Self {
+        let mut body = Self { content, exchange, is_over: false };
+        body.is_over = is_bare || body.is_end_stream();
+        body
+    }
+
+    fn sent(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let Some(chunk) = frame.data_ref() {
+            self.exchange.record.sent(chunk.len());
+        }
+        if self.is_end_stream() {
+            self.over();
+        }
+        frame
+    }
+
+    fn over(&mut self) {
+        self.is_over = true;
+        self.exchange.finish();
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        let polled = match &mut self.content {
+            Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Content::Streamed(body) => Pin::new(&mut **body).poll_frame(cx),
+        };
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.sent(frame)))),
+            Poll::Ready(Some(Err(fault))) => {
+                self.exchange.record.broke_off(fault.reason());
+                self.exchange.finish();
+                Poll::Ready(Some(Err(fault)))
+            }
+            Poll::Ready(None) => {
+                self.over();
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_none(),
+            Content::Streamed(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Content::Streamed(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.exchange.finish();
+            Exchange::discard_upload(&self.exchange);
+        } else {
+            self.exchange.abandon();
+        }
+    }
+}

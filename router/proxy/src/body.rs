@@ -1,0 +1,198 @@
+//! Step of the path: the request body, counted on its way from the client to the server.
+//!
+//! The body belongs to the exchange; whoever sends it (an attempt at a server, or the discarding after an early answer)
+//! holds a handle. It is never kept, so what an attempt has begun to send cannot be sent again.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::poll_fn;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::timeout;
+
+use crate::answer::Answer;
+use crate::chain;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::meter::Meter;
+use crate::stall::Stall;
+
+/// What is read of a body that nobody wants, before the connection is closed. Closing at once would reset the connection
+/// and take the answer with it (RFC 9112 section 9.6); more than this is a client that does not listen.
+const DISCARDED_BYTES_MAX: usize = 64 << 20;
+/// How long that reading may take.
+const DISCARDING_MAX: Duration = Duration::from_secs(2);
+
+/// The body of one request.
+pub(crate) struct Upload {
+    inner: RefCell<Inner>,
+}
+
+struct Inner {
+    incoming: Incoming,
+    meter: Option<(Meter, Weak<Exchange>)>,
+    stall: Stall,
+    progress: Progress,
+    /// Why it was stopped, for whoever waits for the server's answer.
+    stopped_by: Option<Result<Answer, Error>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Progress {
+    Running,
+    Complete,
+    Stopped,
+}
+
+impl Upload {
+    /// The body of a request, or `None` if it has none.
+    pub(crate) fn open(incoming: Incoming, idle_max: Duration) -> Option<Rc<Self>> {
+        if incoming.is_end_stream() {
+            return None;
+        }
+        let stall = Stall::new(idle_max, None);
+        let inner = Inner { incoming, meter: None, stall, progress: Progress::Running, stopped_by: None };
+        Some(Rc::new(Self { inner: RefCell::new(inner) }))
+    }
+
+    /// Has the rest of the body counted.
+    pub(crate) fn count_with(&self, meter: Meter, exchange: &Rc<Exchange>) {
+        self.inner.borrow_mut().meter = Some((meter, Rc::downgrade(exchange)));
+    }
+
+    /// True when all of it was read.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.inner.borrow().progress == Progress::Complete
+    }
+
+    /// Why it was stopped, if it was; once.
+    pub(crate) fn take_stop(&self) -> Option<Result<Answer, Error>> {
+        self.inner.borrow_mut().stopped_by.take()
+    }
+
+    /// Reads and counts what the client still sends, so that it gets to read its answer. Bounded in size and time.
+    pub(crate) async fn discard(self: Rc<Self>, _keeps_counting: Rc<Exchange>) {
+        let read_all = async {
+            let mut left = DISCARDED_BYTES_MAX;
+            while let Some(Ok(chunk)) = poll_fn(|cx| self.inner.borrow_mut().poll_read(cx)).await {
+                match left.checked_sub(chunk.len()) {
+                    Some(rest) => left = rest,
+                    None => break,
+                }
+            }
+        };
+        // Late or not: the connection is closed next.
+        let _late = timeout(DISCARDING_MAX, read_all).await;
+    }
+}
+
+impl Inner {
+    /// Reads for the server; ends with an error when the upload is stopped.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
+        if self.progress == Progress::Stopped {
+            return Poll::Ready(Some(Err(Stopped)));
+        }
+        match self.poll_read(cx) {
+            Poll::Ready(_) if self.progress == Progress::Stopped => Poll::Ready(Some(Err(Stopped))),
+            read => read,
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.stall.moved();
+                    // Trailers are not passed on: what they may not hold is not worth their use so far.
+                    let Ok(chunk) = frame.into_data() else { continue };
+                    if self.incoming.is_end_stream() {
+                        self.complete();
+                    }
+                    self.count(&chunk);
+                    return Poll::Ready(Some(Ok(chunk)));
+                }
+                Poll::Ready(Some(Err(_broken))) => return self.stop(Err(Error::BodyBroken)),
+                Poll::Ready(None) => {
+                    self.complete();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    return match self.stall.poll(cx) {
+                        Poll::Ready(_idle) => self.stop(Err(Error::BodyIdle)),
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+
+    fn complete(&mut self) {
+        if self.progress == Progress::Running {
+            self.progress = Progress::Complete;
+        }
+    }
+
+    fn stop(&mut self, by: Result<Answer, Error>) -> Poll<Option<Result<Bytes, Stopped>>> {
+        self.progress = Progress::Stopped;
+        self.stopped_by.get_or_insert(by);
+        self.meter = None;
+        Poll::Ready(Some(Err(Stopped)))
+    }
+
+    /// Counts a chunk and tells the plugins that wait for a size. An answer of theirs stops the upload, unless the
+    /// response has begun.
+    fn count(&mut self, chunk: &[u8]) {
+        let Some((meter, exchange)) = &mut self.meter else { return };
+        let Some(exchange) = exchange.upgrade() else { return };
+        meter.feed(chunk);
+        while let Some(link) = meter.due() {
+            let (size_bytes, unit) = (meter.size_bytes(), meter.unit());
+            let answered = chain::body_size(&exchange, link, size_bytes, unit, false).transpose();
+            if let Some(by) = answered
+                && !exchange.is_answered()
+            {
+                let _stopped = self.stop(by);
+                return;
+            }
+        }
+    }
+}
+
+/// The body was stopped; the upload says why.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("upload stopped")]
+pub(crate) struct Stopped;
+
+/// The body as an attempt at a server sends it.
+pub(crate) struct RequestBody(pub(crate) Option<Rc<Upload>>);
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = Stopped;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
+        match &self.0 {
+            None => Poll::Ready(None),
+            Some(upload) => {
+                upload.inner.borrow_mut().poll_send(cx).map(|read| read.map(|chunk| chunk.map(Frame::data)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // A stopped upload is asked once more, and then fails: it must not look complete.
+        self.0.as_ref().is_none_or(|upload| upload.is_complete())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            None => SizeHint::with_exact(0),
+            Some(upload) => upload.inner.borrow().incoming.size_hint(),
+        }
+    }
+}

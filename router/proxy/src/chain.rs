@@ -1,0 +1,155 @@
+//! Step of the path: the plugins of the route, phase by phase.
+//!
+//! Which of them concern a request is decided here without a call. A plugin that answers ends its phase; its answer
+//! enters the response phase at its own position.
+
+use std::rc::Rc;
+
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use sluice_snapshot::Link;
+use sluice_snapshot::plugin::Phase;
+use sluice_wasm::{Decision, SizeUnit, Verdict};
+
+use crate::answer::{Answer, Content};
+use crate::effects;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::fields;
+use crate::head::Head;
+use crate::instance::InstanceCell;
+use crate::meter::{self, Measure, Meter};
+
+const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// The request phase: the head, before a server is picked. `Some`: a plugin answers.
+pub(crate) fn request(exchange: &Exchange, head: &Head) -> Result<Option<Answer>, Error> {
+    let Some(route) = exchange.route() else { return Ok(None) };
+    for link in &route.request_phase {
+        if exchange.applicable(*link).is_none() {
+            continue;
+        }
+        let instance = exchange.instance(*link);
+        let worker = &exchange.connection.worker;
+        let mut blob = worker.blob.borrow_mut();
+        fields::pack_request(&mut blob, &instance.plugin.request_fields, exchange, head);
+        let random = worker.random();
+        let called = instance
+            .call(&exchange.surroundings(), Phase::Request, |plugin| plugin.on_request(&blob, exchange.now_ms, random));
+        drop(blob);
+        if let Some(answer) = settle(exchange, *link, instance, called?)? {
+            return Ok(Some(answer));
+        }
+    }
+    Ok(None)
+}
+
+/// The size phase, as far as it comes before a server is picked: a declared length is judged at once, any other body is
+/// going to be counted. `Some`: a plugin answers.
+pub(crate) fn measure(exchange: &Rc<Exchange>, head: &Head) -> Result<Option<Answer>, Error> {
+    let Some(upload) = exchange.upload() else { return Ok(None) };
+    let Some(route) = exchange.route().filter(|route| !route.body_size_phase.is_empty()) else { return Ok(None) };
+    match meter::measure(&head.headers) {
+        Measure::Declared(bytes) => {
+            for link in &route.body_size_phase {
+                let applicable = exchange.applicable(*link);
+                if applicable.is_some_and(|plugin| bytes > plugin.activation.body_size_above)
+                    && let Some(answer) = body_size(exchange, *link, bytes, SizeUnit::Body, true)?
+                {
+                    return Ok(Some(answer));
+                }
+            }
+        }
+        Measure::Counted(counted_as) => {
+            if let Some(meter) = Meter::new(exchange, counted_as) {
+                upload.count_with(meter, exchange);
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Tells one plugin of a size. `Some`: it answers.
+pub(crate) fn body_size(
+    exchange: &Exchange,
+    link: Link,
+    bytes: u64,
+    unit: SizeUnit,
+    is_declared: bool,
+) -> Result<Option<Answer>, Error> {
+    let instance = exchange.instance(link);
+    let ctx = exchange.context(link);
+    let called = instance
+        .call(&exchange.surroundings(), Phase::BodySize, |plugin| plugin.on_body_size(ctx, bytes, unit, is_declared));
+    settle(exchange, link, instance, called?)
+}
+
+/// The response phase: in reverse, from the last plugin, or from the one that answered. A plugin's answer replaces the
+/// one that it was shown.
+pub(crate) fn response(exchange: &Exchange, mut answer: Answer) -> Result<Answer, Error> {
+    let Some(route) = exchange.route() else { return Ok(answer) };
+    for link in &route.response_phase {
+        if answer.position.is_some_and(|position| link.position > position) || exchange.applicable(*link).is_none() {
+            continue;
+        }
+        let instance = exchange.instance(*link);
+        let mut blob = exchange.connection.worker.blob.borrow_mut();
+        fields::pack_response(&mut blob, &instance.plugin.response_fields, &answer.response);
+        let ctx = exchange.context(*link);
+        let called = instance.call(&exchange.surroundings(), Phase::Response, |plugin| plugin.on_response(ctx, &blob));
+        drop(blob);
+        if let Some(own) = settle(exchange, *link, instance, called?)? {
+            answer = own;
+        }
+    }
+    Ok(answer)
+}
+
+/// Carries out a verdict; `None` stands for a plugin that failed open.
+fn settle(
+    exchange: &Exchange,
+    link: Link,
+    instance: &InstanceCell,
+    verdict: Option<Verdict>,
+) -> Result<Option<Answer>, Error> {
+    let Some(verdict) = verdict else { return Ok(None) };
+    exchange.set_context(link, verdict.ctx);
+    let mut own = None;
+    if let Some(outcome) = verdict.outcome {
+        effects::apply(exchange, &instance.plugin, outcome.effects);
+        own = outcome.response;
+    }
+    match verdict.decision {
+        Decision::Next => Ok(None),
+        Decision::Variant(index) => {
+            let name = instance.plugin.activation.variants.get(usize::from(index));
+            let name = name.map_or("", String::as_str);
+            match exchange.variant_index(name) {
+                Some(variant) => exchange.set_variant(Some(variant)),
+                None => instance.chose_foreign_variant(name, exchange.route_name())?,
+            }
+            Ok(None)
+        }
+        Decision::Respond { status } => {
+            exchange.record.answered_by(link.plugin);
+            Ok(Some(Answer { position: Some(link.position), response: made_by_plugin(status, own) }))
+        }
+    }
+}
+
+/// The response of a plugin. The host has checked its fields and its size.
+fn made_by_plugin(status: u16, own: Option<sluice_wasm::Response>) -> Response<Content> {
+    let (lines, body) = own.map_or_else(Default::default, |own| (own.headers, own.body));
+    let has_body = !body.is_empty();
+    let mut response = Response::new(Content::whole(body));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &lines {
+        let line = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value));
+        if let (Ok(name), Ok(value)) = line {
+            response.headers_mut().append(name, value);
+        }
+    }
+    if has_body && !response.headers().contains_key(header::CONTENT_TYPE) {
+        response.headers_mut().insert(header::CONTENT_TYPE, PLAIN_TEXT);
+    }
+    response
+}

@@ -1,0 +1,271 @@
+//! The spine: one request from its head to its answer, one line per step; and what all steps know of it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::convert::Infallible;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use sluice_policy::{Builtin, Target};
+use sluice_snapshot::{Link, Plugin, Route, Snapshot};
+use tokio::time::Instant;
+
+use crate::answer::{Answer, ResponseBody};
+use crate::body::Upload;
+use crate::connection::Connection;
+use crate::error::Error;
+use crate::head::Line;
+use crate::instance::{InstanceCell, Surroundings};
+use crate::record::Record;
+use crate::worker::WorkerSnapshot;
+use crate::{chain, forward, head, list_servers, matching, pick, request_id, respond};
+
+/// Answers one request. Never fails: whatever goes wrong is an answer too.
+pub(crate) async fn answer(
+    connection: Rc<Connection>,
+    request: Request<Incoming>,
+) -> Result<Response<ResponseBody>, Infallible> {
+    let (parts, incoming) = request.into_parts();
+    let exchange = Rc::new(Exchange::begin(connection, &parts.method, incoming));
+    let answer = run(&exchange, parts).await.unwrap_or_else(|error| respond::failure(&exchange, &error));
+    Ok(respond::finish(exchange, answer))
+}
+
+async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
+    let head = head::read(exchange, parts)?;
+    if exchange.line().is_some_and(|line| head::is_asterisk(&line.target)) {
+        return Ok(respond::options());
+    }
+    matching::find(exchange, &head)?;
+    let mut answered = chain::request(exchange, &head)?;
+    if answered.is_none() {
+        answered = chain::measure(exchange, &head)?;
+    }
+    let answer = match (answered, exchange.target()?) {
+        (Some(answer), _) => answer,
+        (None, Target::Builtin(Builtin::Servers)) => list_servers::list(exchange, &head.headers),
+        (None, Target::Upstreams(targets)) => {
+            let choice = pick::pick(exchange, targets);
+            forward::forward(exchange, head, choice).await?
+        }
+    };
+    chain::response(exchange, answer)
+}
+
+/// What the steps of one request know. It ends with the last byte of the response, or when the client leaves.
+pub(crate) struct Exchange {
+    pub(crate) connection: Rc<Connection>,
+    pub(crate) started: Instant,
+    /// When it started, Unix time.
+    pub(crate) now_ms: u64,
+    pub(crate) request_id: HeaderValue,
+    pub(crate) record: Record,
+    pub(crate) is_head: bool,
+    snapshot: Rc<WorkerSnapshot>,
+    upload: Option<Rc<Upload>>,
+    line: OnceCell<Line>,
+    route: Cell<Option<usize>>,
+    variant: Cell<Option<usize>>,
+    /// What plugins asked to be handed back, by position in the chain; those who asked for 0 are left out.
+    contexts: RefCell<Vec<(usize, u32)>>,
+    tag: RefCell<Option<HeaderValue>>,
+}
+
+impl Exchange {
+    fn begin(connection: Rc<Connection>, method: &Method, incoming: Incoming) -> Self {
+        let worker = &connection.worker;
+        worker.counters().in_flight.fetch_add(1, Ordering::Relaxed);
+        connection.clock.busy();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let random = (u128::from(worker.random()) << 64) | u128::from(worker.random());
+        Self {
+            started: Instant::now(),
+            now_ms,
+            request_id: request_id::make(now_ms, random),
+            record: Record::default(),
+            is_head: method == Method::HEAD,
+            snapshot: worker.current(),
+            upload: Upload::open(incoming, worker.settings.body_idle),
+            line: OnceCell::new(),
+            route: Cell::new(None),
+            variant: Cell::new(None),
+            contexts: RefCell::default(),
+            tag: RefCell::default(),
+            connection,
+        }
+    }
+
+    /// The snapshot that this request reads to its end.
+    pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
+        &self.snapshot.snapshot
+    }
+
+    pub(crate) fn worker_snapshot(&self) -> &WorkerSnapshot {
+        &self.snapshot
+    }
+
+    /// Its body, if it has one.
+    pub(crate) fn upload(&self) -> Option<&Rc<Upload>> {
+        self.upload.as_ref()
+    }
+
+    /// Method and target, once the head was read.
+    pub(crate) fn line(&self) -> Option<&Line> {
+        self.line.get()
+    }
+
+    pub(crate) fn set_line(&self, line: Line) {
+        // A head is read once.
+        let _first = self.line.set(line);
+    }
+
+    pub(crate) fn set_route(&self, route: usize) {
+        self.route.set(Some(route));
+    }
+
+    /// The route, once one matched.
+    pub(crate) fn route(&self) -> Option<&Route> {
+        self.route.get().map(|route| &self.snapshot().routes[route])
+    }
+
+    /// The route as its policy says it.
+    pub(crate) fn route_policy(&self) -> Result<&sluice_policy::Route, Error> {
+        self.route.get().map(|route| &self.snapshot().policy.routes[route]).ok_or(Error::NoRoute)
+    }
+
+    /// Name of the route, empty before one matched.
+    pub(crate) fn route_name(&self) -> &str {
+        self.route().map_or("", |route| route.traffic.route())
+    }
+
+    fn target(&self) -> Result<&Target, Error> {
+        self.route_policy().map(|route| &route.target)
+    }
+
+    fn rollout(&self) -> Option<usize> {
+        self.route_policy().ok()?.rollout
+    }
+
+    /// The rollout of the route.
+    pub(crate) fn rollout_policy(&self) -> Option<&sluice_policy::Rollout> {
+        self.rollout().map(|rollout| &self.snapshot().policy.rollouts[rollout])
+    }
+
+    /// The variant chosen so far, as an index into the rollout's variants.
+    pub(crate) fn variant(&self) -> Option<usize> {
+        self.variant.get()
+    }
+
+    pub(crate) fn set_variant(&self, variant: Option<usize>) {
+        self.variant.set(variant);
+    }
+
+    /// The index of a variant of the route's rollout.
+    pub(crate) fn variant_index(&self, name: &str) -> Option<usize> {
+        self.rollout_policy()?.variants.iter().position(|(variant, _)| variant == name)
+    }
+
+    /// Name of the variant chosen so far.
+    pub(crate) fn variant_name(&self) -> Option<&str> {
+        self.variant_field()?.to_str().ok()
+    }
+
+    /// The same as a header value.
+    pub(crate) fn variant_field(&self) -> Option<&HeaderValue> {
+        Some(self.snapshot.variant(self.rollout()?, self.variant.get()?))
+    }
+
+    /// The plugin at a place of the chain, if it concerns this request.
+    pub(crate) fn applicable(&self, link: Link) -> Option<&Plugin> {
+        let line = self.line()?;
+        let plugin = &*self.snapshot().plugins[link.plugin];
+        plugin.applies(line.method.as_str(), line.target.path()).then_some(plugin)
+    }
+
+    /// This worker's instance of the plugin at a place of the chain.
+    pub(crate) fn instance(&self, link: Link) -> &InstanceCell {
+        self.snapshot.instance(link.plugin)
+    }
+
+    /// What an instance needs to be called.
+    pub(crate) fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { cells: &self.snapshot().cells, effects: &self.connection.worker.shared.effects }
+    }
+
+    /// What the plugin at a place of the chain asked to be handed back.
+    pub(crate) fn context(&self, link: Link) -> u32 {
+        let contexts = self.contexts.borrow();
+        contexts.iter().find(|(position, _)| *position == link.position).map_or(0, |(_, ctx)| *ctx)
+    }
+
+    pub(crate) fn set_context(&self, link: Link, ctx: u32) {
+        let mut contexts = self.contexts.borrow_mut();
+        match contexts.iter_mut().find(|(position, _)| *position == link.position) {
+            Some((_, old)) => *old = ctx,
+            None if ctx == 0 => {}
+            None => contexts.push((link.position, ctx)),
+        }
+    }
+
+    /// What plugins marked the request with.
+    pub(crate) fn tag(&self) -> Option<HeaderValue> {
+        self.tag.borrow().clone()
+    }
+
+    /// Marks the request; several marks are a list.
+    pub(crate) fn set_tag(&self, tag: &str) {
+        let mut current = self.tag.borrow_mut();
+        let joined = match current.as_ref().and_then(|tag| tag.to_str().ok()) {
+            Some(before) => HeaderValue::from_str(&format!("{before}, {tag}")),
+            None => HeaderValue::from_str(tag),
+        };
+        if let Ok(joined) = joined {
+            *current = Some(joined);
+        }
+    }
+
+    pub(crate) fn request_id_text(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+
+    /// True once the head of the response is decided.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.record.status().is_some()
+    }
+
+    /// The response is out: the request is counted and logged, once.
+    pub(crate) fn finish(&self) {
+        if self.record.close() {
+            self.record.write(self);
+            self.connection.worker.counters().in_flight.fetch_sub(1, Ordering::Relaxed);
+            self.connection.clock.idle();
+        }
+    }
+
+    /// The client left before its response was out.
+    pub(crate) fn abandon(&self) {
+        self.record.abandoned();
+        self.finish();
+    }
+
+    /// Reads what is left of the body after an early answer, in a task of its own.
+    pub(crate) fn discard_upload(exchange: &Rc<Self>) {
+        let worker = &exchange.connection.worker;
+        if let Some(upload) = exchange.upload().filter(|upload| !upload.is_complete())
+            && !worker.connections.is_over()
+        {
+            worker.tracker.spawn_local(Rc::clone(upload).discard(Rc::clone(exchange)));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}

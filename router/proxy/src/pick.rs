@@ -1,0 +1,108 @@
+//! Step of the path: which variant, which upstream, which server.
+//!
+//! The last word on a canary is spoken here: the abort flag of the rollout is read again, whatever a plugin said before.
+
+use std::rc::Rc;
+
+use sluice_policy::{Rollout, WeightedUpstream};
+use tokio::time::Instant;
+
+use crate::exchange::Exchange;
+use crate::upstream::{Group, Server, Wanted};
+
+/// Where a request goes, and where it may go next if that fails.
+pub(crate) struct Choice {
+    /// Index of the upstream.
+    pub(crate) upstream: usize,
+    /// Stable variant and its upstream: where a canary's requests go when no canary lives. Never the other way round.
+    stable: Option<(usize, usize)>,
+    tried: Vec<Rc<Server>>,
+}
+
+/// Chooses the upstream of a request whose route has these targets, and leaves the variant in the exchange.
+pub(crate) fn pick(exchange: &Exchange, targets: &[WeightedUpstream]) -> Choice {
+    let weighted = || by_weight(targets, exchange.connection.worker.random());
+    let Some(rollout) = exchange.rollout_policy() else {
+        return Choice { upstream: weighted(), stable: None, tried: Vec::new() };
+    };
+    let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted()));
+    let stable = rollout.variants.iter().position(|(name, _)| *name == rollout.stable);
+    let canary = rollout.variants.iter().position(|(name, _)| *name == rollout.canary);
+    let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
+    if is_aborted && variant == canary {
+        variant = stable;
+    }
+    exchange.set_variant(variant);
+    let upstream = variant.map_or_else(weighted, |variant| rollout.variants[variant].1);
+    let fallback = stable.filter(|_| variant == canary && stable != canary);
+    Choice { upstream, stable: fallback.map(|stable| (stable, rollout.variants[stable].1)), tried: Vec::new() }
+}
+
+/// The variant that an upstream serves.
+fn variant_of(rollout: &Rollout, upstream: usize) -> Option<usize> {
+    rollout.variants.iter().position(|(_, serves)| *serves == upstream)
+}
+
+/// An upstream by its share.
+fn by_weight(targets: &[WeightedUpstream], random: u64) -> usize {
+    let total: u64 = targets.iter().map(|target| u64::from(target.weight)).sum();
+    let mut at = random % total.max(1);
+    for target in targets {
+        let weight = u64::from(target.weight);
+        if at < weight {
+            return target.upstream;
+        }
+        at -= weight;
+    }
+    targets.first().map_or(0, |target| target.upstream)
+}
+
+impl Choice {
+    /// The next server to try, or `None` if there is no other.
+    pub(crate) fn next_server(&mut self, exchange: &Exchange) -> Option<Rc<Server>> {
+        let now = Instant::now();
+        if let Some(live) = self.choose(exchange, now, Wanted::Live) {
+            return Some(live);
+        }
+        if let Some((variant, upstream)) = self.stable.take() {
+            tracing::warn!(request_id = exchange.request_id_text(), "no canary lives, stable takes its request");
+            exchange.set_variant(Some(variant));
+            self.upstream = upstream;
+            if let Some(live) = self.choose(exchange, now, Wanted::Live) {
+                return Some(live);
+            }
+        }
+        self.choose(exchange, now, Wanted::Any)
+    }
+
+    /// Leaves a server out from now on.
+    pub(crate) fn avoid(&mut self, server: &Rc<Server>) {
+        self.tried.push(Rc::clone(server));
+    }
+
+    /// The servers of the upstream.
+    pub(crate) fn group<'a>(&self, exchange: &'a Exchange) -> &'a Group {
+        exchange.worker_snapshot().group(self.upstream)
+    }
+
+    fn choose(&self, exchange: &Exchange, now: Instant, wanted: Wanted) -> Option<Rc<Server>> {
+        let worker = &exchange.connection.worker;
+        let snapshot = exchange.snapshot();
+        let group = self.group(exchange);
+        group.refresh(&snapshot.policy.upstreams[self.upstream], snapshot.cells.servers(), &worker.registry);
+        group.choose(now, wanted, &self.tried, worker.random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_follow_the_weights() {
+        let target = |upstream, weight| WeightedUpstream { upstream, weight };
+        let targets = [target(7, 1), target(8, 0), target(9, 3)];
+        let count = |wanted| (0..400).filter(|random| by_weight(&targets, *random) == wanted).count();
+        assert_eq!((count(7), count(8), count(9)), (100, 0, 300));
+    }
+}

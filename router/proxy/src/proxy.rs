@@ -1,0 +1,167 @@
+//! Start and end of the data plane: binds the listeners, starts the worker threads, drains them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sluice_snapshot::{EffectQueue, Published, Traffic};
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::listener::{self, BindError, Bound};
+use crate::reaper::Reaper;
+use crate::worker;
+
+/// What does not change while the data plane runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Addresses to listen on; port 0 = any free port.
+    pub listeners: Vec<SocketAddr>,
+    /// Threads; as many as [`Published`] and [`Traffic`] were made for.
+    pub workers: usize,
+    /// How long a client may take to send the head of a request.
+    pub header_read: Duration,
+    /// How long a body may stand still, either way.
+    pub body_idle: Duration,
+    /// How long a connection may wait for its next request.
+    pub keep_alive_idle: Duration,
+    /// Client connections per worker; more wait in the backlog.
+    pub connections_max: usize,
+    /// How long a drain waits for requests in flight.
+    pub drain: Duration,
+}
+
+/// What the data plane shares with control and admin.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// The current snapshot.
+    pub published: Arc<Published>,
+    /// Counters.
+    pub traffic: Arc<Traffic>,
+    /// What control has to do.
+    pub effects: Arc<EffectQueue>,
+}
+
+/// Why the data plane did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener could not be bound.
+    #[error("bind a listener")]
+    Bind(#[from] BindError),
+    /// A thread or its runtime could not be made.
+    #[error("start a worker")]
+    Worker(#[source] std::io::Error),
+    /// The snapshot or the counters were made for another number of workers.
+    #[error("{workers} workers were asked for, but the snapshot serves {published} and the counters {counted}")]
+    Workers {
+        /// Asked for.
+        workers: usize,
+        /// Made for, by the published snapshot.
+        published: usize,
+        /// Made for, by the counters.
+        counted: usize,
+    },
+}
+
+/// A running data plane. Dropping it begins a drain without waiting for it.
+#[derive(Debug)]
+pub struct Proxy {
+    addresses: Vec<SocketAddr>,
+    stop: DropGuard,
+    workers: Vec<RunningWorker>,
+    reaper: Option<JoinHandle<()>>,
+    /// Held for as long as the sockets are: they tell a second process that the addresses are taken.
+    _locks: Vec<crate::lock::AddressLock>,
+}
+
+#[derive(Debug)]
+struct RunningWorker {
+    ended: oneshot::Receiver<()>,
+    thread: JoinHandle<()>,
+}
+
+/// Binds every listener and starts the workers. Returns when all of them accept connections.
+///
+/// # Errors
+/// [`StartError`]; then nothing listens and no thread runs on.
+pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
+    let workers = settings.workers;
+    let (published, counted) = (shared.published.workers(), shared.traffic.workers().len());
+    if workers == 0 || published < workers || counted < workers {
+        return Err(StartError::Workers { workers, published, counted });
+    }
+    let mut bound = Vec::new();
+    for address in &settings.listeners {
+        bound.push(listener::bind(*address, workers)?);
+    }
+    let addresses = bound.iter().map(|bound| bound.address).collect();
+    let (sockets, locks) = deal(bound, workers);
+    let (reaper, reaper_thread) = Reaper::start().map_err(StartError::Worker)?;
+    let stop = CancellationToken::new();
+    let guard = stop.clone().drop_guard();
+    let settings = Arc::new(settings);
+    let mut running = Vec::new();
+    for (index, sockets) in sockets.into_iter().enumerate() {
+        let seed = worker::Seed {
+            index,
+            settings: Arc::clone(&settings),
+            shared: shared.clone(),
+            stop: stop.child_token(),
+            reaper: reaper.clone(),
+        };
+        running.push(spawn(seed, sockets).map_err(StartError::Worker)?);
+    }
+    Ok(Proxy { addresses, stop: guard, workers: running, reaper: Some(reaper_thread), _locks: locks })
+}
+
+/// One socket of every listener for each worker.
+fn deal(bound: Vec<Bound>, workers: usize) -> (Vec<Vec<TcpListener>>, Vec<crate::lock::AddressLock>) {
+    let mut hands: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut locks = Vec::new();
+    for listener in bound {
+        locks.extend(listener.lock);
+        for (hand, socket) in hands.iter_mut().zip(listener.sockets) {
+            hand.push(socket);
+        }
+    }
+    (hands, locks)
+}
+
+fn spawn(seed: worker::Seed, sockets: Vec<TcpListener>) -> std::io::Result<RunningWorker> {
+    let (started_sender, started) = mpsc::sync_channel(1);
+    let (ended_sender, ended) = oneshot::channel();
+    let thread = std::thread::Builder::new().name(format!("worker-{}", seed.index)).spawn(move || {
+        worker::run(seed, sockets, &started_sender);
+        // Nobody waits if the proxy was dropped.
+        let _unheard = ended_sender.send(());
+    })?;
+    started.recv().unwrap_or_else(|_| Err(std::io::Error::other("the worker panicked while it started")))?;
+    Ok(RunningWorker { ended, thread })
+}
+
+impl Proxy {
+    /// Where it listens, in the order of [`Settings::listeners`]; port 0 is resolved.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Stops accepting, tells every client, waits for requests in flight up to [`Settings::drain`], closes what is
+    /// left, and returns when all threads have ended.
+    pub async fn drain(mut self) {
+        drop(self.stop);
+        for worker in self.workers {
+            // An error means that the thread is gone already; joining says why.
+            let _gone = worker.ended.await;
+            if worker.thread.join().is_err() {
+                tracing::error!("worker panicked");
+            }
+        }
+        if let Some(reaper) = self.reaper.take()
+            && reaper.join().is_err()
+        {
+            tracing::error!("reaper panicked");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! The body of a server's response. Reading it drives the connection; reading it to its end gives the connection back.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use crate::client::Lease;
+use crate::stall::{Expired, Stall};
+
+/// Why a response broke off after its head.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyFault {
+    /// The server closed the connection, or broke its framing.
+    #[error("the server broke off its response")]
+    Truncated,
+    /// The server stopped sending.
+    #[error("the server stopped sending")]
+    Idle,
+    /// The request took longer than its route allows.
+    #[error("the response took too long")]
+    Deadline,
+}
+
+impl BodyFault {
+    /// As the access log says it.
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::Truncated => "response_truncated",
+            Self::Idle => "response_idle",
+            Self::Deadline => "request_timeout",
+        }
+    }
+}
+
+/// The body of one response, with the connection it comes from. Dropped before its end it closes the connection.
+pub(crate) struct ServerBody {
+    incoming: Incoming,
+    /// `None` once the connection was given back or closed.
+    lease: Option<Lease>,
+    stall: Stall,
+}
+
+impl ServerBody {
+    pub(crate) fn new(incoming: Incoming, lease: Lease, idle_max: Duration, deadline: Instant) -> Self {
+        let mut body = Self { incoming, lease: Some(lease), stall: Stall::new(idle_max, Some(deadline)) };
+        if body.incoming.is_end_stream() {
+            body.release();
+        }
+        body
+    }
+
+    fn release(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back();
+        }
+    }
+
+    /// What hyper has ready. It is read only here, right after the connection was driven, so nobody needs to be woken.
+    fn poll_ready_frame(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        loop {
+            let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            return match polled {
+                Poll::Pending => Poll::Pending,
+                // Trailers are not passed on, like those of requests.
+                Poll::Ready(Some(Ok(frame))) if !frame.is_data() => continue,
+                Poll::Ready(Some(Ok(frame))) => {
+                    self.stall.moved();
+                    if self.incoming.is_end_stream() {
+                        self.release();
+                    }
+                    Poll::Ready(Some(Ok(frame)))
+                }
+                Poll::Ready(Some(Err(_broken))) => {
+                    self.lease = None;
+                    Poll::Ready(Some(Err(BodyFault::Truncated)))
+                }
+                Poll::Ready(None) => {
+                    self.release();
+                    Poll::Ready(None)
+                }
+            };
+        }
+    }
+}
+
+impl Body for ServerBody {
+    type Data = Bytes;
+    type Error = BodyFault;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Poll::Ready(frame) = self.poll_ready_frame() {
+            return Poll::Ready(frame);
+        }
+        let is_open = self.lease.as_mut().is_some_and(|lease| lease.drive(cx).is_pending());
+        if let Poll::Ready(frame) = self.poll_ready_frame() {
+            return Poll::Ready(frame);
+        }
+        if !is_open {
+            self.lease = None;
+            return Poll::Ready(Some(Err(BodyFault::Truncated)));
+        }
+        self.stall.poll(cx).map(|expired| {
+            self.lease = None;
+            Some(Err(match expired {
+                Expired::Idle => BodyFault::Idle,
+                Expired::Deadline => BodyFault::Deadline,
+            }))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

@@ -1,0 +1,228 @@
+//! One thread of the data plane, and everything that a request on it may touch.
+//!
+//! Nothing here is shared with another worker but what `Shared` names: the published snapshot, sharded counters, and the
+//! queue of effects.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use sluice_snapshot::Snapshot;
+use sluice_snapshot::traffic::WorkerTraffic;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::drain::Connections;
+use crate::instance::InstanceCell;
+use crate::listener;
+use crate::proxy::{Settings, Shared};
+use crate::reaper::{Reaper, Remains};
+use crate::upstream::{Group, Registry};
+
+/// How often idle connections to servers are looked through: about twice within their life.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// Threads of a worker that resolve names of servers; addresses need none.
+const RESOLVERS_MAX: usize = 2;
+
+/// What a worker is made from.
+pub(crate) struct Seed {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Shared,
+    pub(crate) stop: CancellationToken,
+    pub(crate) reaper: Reaper,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Shared,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) connections: Rc<Connections>,
+    pub(crate) registry: Registry,
+    pub(crate) http: http1::Builder,
+    /// Where the fields of a plugin call are packed; kept, so that packing allocates nothing.
+    pub(crate) blob: RefCell<Vec<u8>>,
+    random: RefCell<SmallRng>,
+    reaper: Reaper,
+    generation: Cell<u64>,
+    current: RefCell<Rc<WorkerSnapshot>>,
+}
+
+/// A snapshot with what this worker has for it. Requests hold it to their last byte.
+pub(crate) struct WorkerSnapshot {
+    pub(crate) snapshot: Arc<Snapshot>,
+    /// Parallel to the snapshot's plugins.
+    instances: Vec<Rc<InstanceCell>>,
+    /// Parallel to the policy's upstreams.
+    groups: Vec<Group>,
+    /// Names of the variants as header values, by rollout.
+    variants: Vec<Vec<HeaderValue>>,
+    reaper: Reaper,
+}
+
+/// Runs a worker until its drain has ended. `started` hears when it accepts, or why it cannot.
+pub(crate) fn run(seed: Seed, sockets: Vec<TcpListener>, started: &SyncSender<io::Result<()>>) {
+    // The receiver waits for exactly one message.
+    let tell = |result| drop(started.send(result));
+    let runtime = Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(RESOLVERS_MAX)
+        .build_local(LocalOptions::default());
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return tell(Err(error)),
+    };
+    runtime.block_on(async {
+        let stop = seed.stop.clone();
+        let worker = Rc::new(Worker::new(seed));
+        match worker.listen(sockets, &stop) {
+            Ok(()) => tell(Ok(())),
+            Err(error) => return tell(Err(error)),
+        }
+        worker.tracker.spawn_local(follow_snapshots(Rc::clone(&worker), stop.clone()));
+        worker.tracker.spawn_local(sweep(Rc::clone(&worker), stop.clone()));
+        stop.cancelled().await;
+        worker.drain().await;
+    });
+}
+
+/// Lets go of an old snapshot even when no request comes.
+async fn follow_snapshots(worker: Rc<Worker>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = worker.shared.published.changed(worker.index) => drop(worker.current()),
+        }
+    }
+}
+
+async fn sweep(worker: Rc<Worker>, stop: CancellationToken) {
+    while timeout(SWEEP_EVERY, stop.cancelled()).await.is_err() {
+        worker.registry.sweep(Instant::now());
+    }
+}
+
+impl Worker {
+    fn new(seed: Seed) -> Self {
+        let mut http = http1::Builder::new();
+        // Times of head, idling and writing are kept by `connection`, with one timer for all of them.
+        http.header_read_timeout(None).pipeline_flush(true);
+        let registry = Registry::default();
+        let (generation, snapshot) = seed.shared.published.load();
+        let current = WorkerSnapshot::new(snapshot, None, seed.index, &registry, &seed.reaper);
+        Self {
+            index: seed.index,
+            settings: seed.settings,
+            shared: seed.shared,
+            tracker: TaskTracker::new(),
+            connections: Rc::default(),
+            registry,
+            http,
+            blob: RefCell::default(),
+            random: RefCell::new(rand::make_rng()),
+            reaper: seed.reaper,
+            generation: Cell::new(generation),
+            current: RefCell::new(Rc::new(current)),
+        }
+    }
+
+    fn listen(self: &Rc<Self>, sockets: Vec<TcpListener>, stop: &CancellationToken) -> io::Result<()> {
+        for socket in sockets {
+            let listener = tokio::net::TcpListener::from_std(socket)?;
+            self.tracker.spawn_local(listener::accept(Rc::clone(self), listener, stop.clone()));
+        }
+        Ok(())
+    }
+
+    /// Ends every connection: those that idle at once, those in use with their response, the rest at the deadline.
+    async fn drain(&self) {
+        self.connections.drain();
+        self.tracker.close();
+        let ended = timeout(self.settings.drain, self.tracker.wait()).await;
+        self.connections.end();
+        if ended.is_err() {
+            tracing::warn!(worker = self.index, tasks = self.tracker.len(), "drain deadline reached");
+        }
+    }
+
+    /// The current snapshot: one load, unless a new one was published.
+    pub(crate) fn current(&self) -> Rc<WorkerSnapshot> {
+        if self.shared.published.generation() != self.generation.get() {
+            let (generation, snapshot) = self.shared.published.load();
+            let old = Rc::clone(&self.current.borrow());
+            let next = WorkerSnapshot::new(snapshot, Some(&old), self.index, &self.registry, &self.reaper);
+            self.generation.set(generation);
+            *self.current.borrow_mut() = Rc::new(next);
+        }
+        Rc::clone(&self.current.borrow())
+    }
+
+    /// This worker's counters.
+    pub(crate) fn counters(&self) -> &WorkerTraffic {
+        self.shared.traffic.worker(self.index)
+    }
+
+    /// 64 bits that nobody needs to be unable to guess.
+    pub(crate) fn random(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+}
+
+impl WorkerSnapshot {
+    /// Readies a snapshot; a plugin that stays keeps its instance.
+    fn new(snapshot: Arc<Snapshot>, old: Option<&Self>, worker: usize, registry: &Registry, reaper: &Reaper) -> Self {
+        let kept = |plugin| {
+            let old = old?.instances.iter().find(|cell| Arc::ptr_eq(&cell.plugin, plugin))?;
+            Some(Rc::clone(old))
+        };
+        let instances = snapshot
+            .plugins
+            .iter()
+            .map(|plugin| kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone()))));
+        let instances = instances.collect();
+        let groups = snapshot.policy.upstreams.iter().map(|upstream| Group::new(upstream, registry)).collect();
+        let names = |rollout: &sluice_policy::Rollout| {
+            // A name that is no header value cannot be shown, and shows as nothing.
+            let value = |name: &String| HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""));
+            rollout.variants.iter().map(|(name, _)| value(name)).collect()
+        };
+        let variants = snapshot.policy.rollouts.iter().map(names).collect();
+        Self { snapshot, instances, groups, variants, reaper: reaper.clone() }
+    }
+
+    /// The instance of a plugin.
+    pub(crate) fn instance(&self, plugin: usize) -> &InstanceCell {
+        &self.instances[plugin]
+    }
+
+    /// The servers of an upstream.
+    pub(crate) fn group(&self, upstream: usize) -> &Group {
+        &self.groups[upstream]
+    }
+
+    /// The name of a rollout's variant as a header value.
+    pub(crate) fn variant(&self, rollout: usize, variant: usize) -> &HeaderValue {
+        &self.variants[rollout][variant]
+    }
+}
+
+impl Drop for WorkerSnapshot {
+    fn drop(&mut self) {
+        // Ours goes right after this; the reaper's reference, taken up later, is then the last.
+        self.reaper.bury(Remains::Snapshot(Arc::clone(&self.snapshot)));
+    }
+}
