@@ -1,0 +1,39 @@
+//! The control plane: sources of change -> one builder -> Snapshot; rollouts, alerts and spares as tasks beside it.
+//!
+//! It lives on its own small runtime, never on a worker. Workers and control never wait for each other: control
+//! publishes snapshots and writes live cells, workers hand over effects. Life of a reload: `watch` sees a file move,
+//! `builder` waits until it stands still, `assemble` parses, compiles and probes in the `workshop`, `gate` admits the
+//! candidate, `last_good` keeps it, `reaper` ends the old one. Life of a toggle: the store's event reaches `apply`,
+//! the `gate` tries it on probes, the cell moves.
+
+mod alerts;
+mod apply;
+mod assemble;
+mod board;
+mod builder;
+mod check;
+mod clock;
+mod effects;
+mod fault;
+mod folder;
+mod gate;
+mod handle;
+mod input;
+mod last_good;
+mod load;
+mod reaper;
+mod references;
+mod rollouts;
+mod shared;
+mod spares;
+mod start;
+mod status;
+mod tasks;
+mod watch;
+mod workshop;
+
+pub use check::{Checked, check};
+pub use fault::{FAULTS_MAX, Fault, FaultSource};
+pub use handle::{CommandError, Handle};
+pub use start::{Context, Settings, StartError, start};
+pub use status::{Health, PluginInfo, PluginState, Reloads, Router, Status, StoreStatus};

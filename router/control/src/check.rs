@@ -1,0 +1,40 @@
+//! The offline check behind `sluice check`: the same reading, compiling and probing as a reload, without a router.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use sluice_policy::Folders;
+use sluice_snapshot::Cells;
+use sluice_wasm::Engine;
+
+use crate::assemble::Assembler;
+use crate::fault::Fault;
+use crate::input::Input;
+use crate::status::PluginInfo;
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// Everything that is wrong. Empty = a router would publish this.
+    pub faults: Vec<Fault>,
+    /// Routes of the policy; 0 if it is at fault.
+    pub routes: usize,
+    /// Plugins of the policy; 0 if it is at fault.
+    pub plugins: usize,
+    /// Plugins and files that are refused or unused.
+    pub others: Vec<PluginInfo>,
+}
+
+/// Reads both folders and tries everything in them. Blocking.
+#[must_use]
+pub fn check(engine: &Engine, folders: &Folders) -> Checked {
+    let mut assembler = Assembler::new(engine.clone(), Arc::new(Cells::new()), 0, None);
+    let assembly = assembler.assemble(&Input::read(folders), &[]);
+    let candidate = assembly.candidate.as_ref();
+    Checked {
+        routes: candidate.map_or(0, |candidate| candidate.policy.routes.len()),
+        plugins: candidate.map_or(0, |candidate| candidate.members.len()),
+        faults: assembly.faults,
+        others: assembly.plugins,
+    }
+}

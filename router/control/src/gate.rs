@@ -1,0 +1,189 @@
+//! The gate: the one place where live state and snapshots become visible to workers, one at a time.
+//!
+//! New state is first tried on a probe instance of each plugin that reads it; what faults there is held back, and tried
+//! again when the plugins change. A new snapshot is shown only after its new plugins have taken the present state.
+//! Everything here blocks for as long as plugins take, so it runs off the runtime.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sluice_model::rollout::Rollout;
+use sluice_snapshot::{Cells, Plugin, PluginKey, Snapshot};
+use sluice_wasm::Instance;
+
+use crate::assemble::{Candidate, Member};
+use crate::fault::{Fault, FaultSource, chain};
+use crate::load::Blueprint;
+use crate::shared::Shared;
+
+/// Values that wait for plugins or policies that can take them. The store holds fewer keys.
+const HELD_MAX: usize = 2_048;
+
+/// A value of the store that plugins may be told of.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    /// A switch; `None` = it is gone.
+    Switch { name: String, value: Option<bool> },
+    /// A rollout.
+    Rollout { name: String, rollout: Rollout },
+}
+
+impl Value {
+    /// The logical state key.
+    fn key(&self) -> String {
+        match self {
+            Self::Switch { name, .. } => format!("flag:{name}"),
+            Self::Rollout { name, .. } => format!("rollout:{name}"),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    shared: Arc<Shared>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    tenants: Vec<Tenant>,
+    held: BTreeMap<String, Value>,
+}
+
+/// A plugin of the current snapshot.
+#[derive(Debug)]
+struct Tenant {
+    plugin: Arc<Plugin>,
+    blueprint: Arc<Blueprint>,
+    /// `None` = it was lost and could not be made again: the plugin's workers then see new state first.
+    probe: Option<Instance>,
+}
+
+impl Gate {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, inner: Mutex::default() }
+    }
+
+    /// Lets a value through to the workers, or holds it back and raises a fault. Blocking.
+    pub(crate) fn apply(&self, value: Value) {
+        self.pass(&mut self.lock(), value);
+    }
+
+    /// Publishes a candidate as `revision`; returns the snapshot that it replaces. Blocking.
+    ///
+    /// # Errors
+    /// The fault of a new plugin that cannot live with the state as it is by now. Nothing was published.
+    pub(crate) fn admit(&self, candidate: Candidate, revision: u64) -> Result<Arc<Snapshot>, Box<Fault>> {
+        let Candidate { policy, members, .. } = candidate;
+        let plugins: Vec<Arc<Plugin>> = members.iter().map(|member| Arc::clone(member.plugin())).collect();
+        let mut inner = self.lock();
+        let mut tenants = Vec::new();
+        for member in members {
+            if let Member::New(loaded) = member {
+                let mut tenant =
+                    Tenant { plugin: loaded.plugin, blueprint: loaded.blueprint, probe: Some(loaded.probe) };
+                tenant.catch_up(&self.shared.cells)?;
+                tenants.push(tenant);
+            }
+        }
+        let kept =
+            inner.tenants.drain(..).filter(|tenant| plugins.iter().any(|plugin| Arc::ptr_eq(plugin, &tenant.plugin)));
+        tenants.extend(kept);
+        inner.tenants = tenants;
+        let snapshot = Snapshot::new(revision, policy, plugins, &self.shared.cells, &self.shared.traffic);
+        for value in std::mem::take(&mut inner.held).into_values() {
+            self.pass(&mut inner, value);
+        }
+        Ok(self.shared.published.publish(Arc::new(snapshot)))
+    }
+
+    /// How to make one more instance of a plugin; `None` = it serves no more.
+    pub(crate) fn blueprint(&self, key: &PluginKey) -> Option<Arc<Blueprint>> {
+        let inner = self.lock();
+        inner.tenants.iter().find(|tenant| tenant.plugin.key == *key).map(|tenant| Arc::clone(&tenant.blueprint))
+    }
+
+    fn pass(&self, inner: &mut Inner, value: Value) {
+        let key = value.key();
+        inner.held.remove(&key);
+        let refusals = match &value {
+            Value::Switch { value, .. } => {
+                let text = value.map(sluice_model::flag::switch_text);
+                self.try_on_probes(&mut inner.tenants, &key, text)
+            }
+            Value::Rollout { name, rollout } => match self.shared.cells.find_rollout(name) {
+                // No policy declares it yet.
+                None => return hold(inner, key, value),
+                Some(cell) => match cell.preview(rollout) {
+                    None => return,
+                    Some(document) => self.try_on_probes(&mut inner.tenants, &key, Some(&document)),
+                },
+            },
+        };
+        let refused = !refusals.is_empty();
+        let message = refused.then(|| format!("plugins keep the value before: {}", refusals.join("; ")));
+        self.shared.board.set(FaultSource::State, &key, message);
+        match value.clone() {
+            Value::Switch { .. } if refused => {}
+            Value::Switch { name, value } => self.shared.cells.apply_switch(&name, value),
+            Value::Rollout { name, rollout } => {
+                if let Some(cell) = self.shared.cells.find_rollout(&name) {
+                    // What the host enforces by itself must not wait for a plugin.
+                    if refused { cell.apply_untold(rollout) } else { cell.apply(rollout) }
+                }
+            }
+        }
+        if refused {
+            hold(inner, key, value);
+        }
+    }
+
+    /// Tells the probes; returns who cannot live with it, and why.
+    fn try_on_probes(&self, tenants: &mut [Tenant], key: &str, value: Option<&str>) -> Vec<String> {
+        let mut refusals = Vec::new();
+        for tenant in tenants.iter_mut().filter(|tenant| tenant.plugin.activation.state.iter().any(|own| own == key)) {
+            let Some(probe) = &mut tenant.probe else { continue };
+            if let Err(error) = probe.on_state(key, value) {
+                refusals.push(format!("plugin `{}`: {}", tenant.plugin.name(), chain(&error)));
+                tenant.recover(&self.shared.cells);
+            }
+        }
+        refusals
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tenant {
+    /// Tells the probe of what changed since it was made.
+    fn catch_up(&mut self, cells: &Cells) -> Result<(), Box<Fault>> {
+        let Some(probe) = &mut self.probe else { return Ok(()) };
+        for key in &self.plugin.activation.state {
+            let told = probe.on_state(key, cells.state(key).read().1.as_deref());
+            told.map_err(|error| {
+                let message = format!("fails on the present value of `{key}`: {}", chain(&error));
+                Box::new(Fault::new(FaultSource::Plugin, self.plugin.name(), message))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// After a trap the probe is made anew, with the state that counts.
+    fn recover(&mut self, cells: &Cells) {
+        if self.probe.as_ref().is_some_and(Instance::is_poisoned) {
+            self.probe = self.blueprint.instance(cells).ok();
+            if self.probe.is_none() {
+                tracing::error!(plugin = self.plugin.name(), "no probe instance: new state is not tried first");
+            }
+        }
+    }
+}
+
+fn hold(inner: &mut Inner, key: String, value: Value) {
+    if inner.held.len() < HELD_MAX {
+        inner.held.insert(key, value);
+    }
+}

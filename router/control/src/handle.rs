@@ -1,0 +1,191 @@
+//! The handle: what the admin port sees and may do. Cheap to clone; reads never wait, writes wait for the store and then
+//! for this router to act on them.
+
+use std::sync::Arc;
+
+use sluice_model::alert::Alert;
+use sluice_model::lease::Server;
+use sluice_model::rollout::{Command, Rollout};
+use sluice_snapshot::plugin::Phase;
+use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
+use sluice_state::StoreError;
+use tokio::sync::broadcast;
+
+use crate::board::Serving;
+use crate::clock::now_ms;
+use crate::fault::chain;
+use crate::shared::Shared;
+use crate::status::{Health, PluginInfo, PluginState, Status};
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No such rollout.
+    #[error("no policy declares `{0}`")]
+    NotFound(String),
+    /// Not in this state; the text says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The store did not take it.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(name) => Self::NotFound(name),
+            StoreError::Refused(refused) => Self::Refused(refused.to_string()),
+            error => Self::Store(chain(&error)),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Where the current snapshot stands.
+    #[must_use]
+    pub fn published(&self) -> &Arc<Published> {
+        &self.shared.published
+    }
+
+    /// The live cells.
+    #[must_use]
+    pub fn cells(&self) -> &Arc<Cells> {
+        &self.shared.cells
+    }
+
+    /// The counters of the data plane.
+    #[must_use]
+    pub fn traffic(&self) -> &Arc<Traffic> {
+        &self.shared.traffic
+    }
+
+    /// The queue of effects.
+    #[must_use]
+    pub fn effects(&self) -> &Arc<EffectQueue> {
+        &self.shared.effects
+    }
+
+    /// How the router is.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let content = self.shared.board.read();
+        Status {
+            state: if content.faults.is_empty() { Health::Ok } else { Health::Degraded },
+            revision: self.shared.published.load().1.revision,
+            published_ms: content.published_ms,
+            router: self.shared.router.clone(),
+            faults: content.faults,
+            store: content.store,
+            reloads: content.reloads,
+            alerts_dropped: content.alerts_dropped,
+        }
+    }
+
+    /// The plugins that serve, in the order of the policy, then what is refused or unused.
+    #[must_use]
+    pub fn plugins(&self) -> Vec<PluginInfo> {
+        let content = self.shared.board.read();
+        let mut others = content.plugins;
+        let mut plugins: Vec<PluginInfo> = content.serving.iter().map(describe).collect();
+        for plugin in &mut plugins {
+            if let Some(index) = others.iter().position(|other| other.name == plugin.name) {
+                plugin.fault = others.remove(index).fault;
+            }
+        }
+        plugins.extend(others);
+        plugins
+    }
+
+    /// Is told when something that a page shows changed. A listener that lags is told that it does.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<()> {
+        self.shared.board.subscribe()
+    }
+
+    /// Sets a switch.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`].
+    pub async fn set_switch(&self, name: &str, value: bool, by: &str) -> Result<(), CommandError> {
+        Ok(self.shared.store.set_switch(name, value, by).await?)
+    }
+
+    /// Flips a switch and returns its new value.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`].
+    pub async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, CommandError> {
+        Ok(self.shared.store.flip_switch(name, by).await?)
+    }
+
+    /// Steers a rollout that the policy declares. An abort counts here at once, whether or not the store answers.
+    ///
+    /// # Errors
+    /// [`CommandError`].
+    pub async fn command(&self, rollout: &str, command: Command, by: &str) -> Result<Rollout, CommandError> {
+        let snapshot = self.shared.published.load().1;
+        if !snapshot.policy.rollouts.iter().any(|declared| declared.name == rollout) {
+            return Err(CommandError::NotFound(rollout.to_owned()));
+        }
+        drop(snapshot);
+        if let Command::Abort { id, reason } = &command
+            && let Some(cell) = self.shared.cells.find_rollout(rollout)
+        {
+            cell.abort(id, reason);
+        }
+        let applied = self.shared.store.apply_rollout(rollout, &command, by, now_ms()).await;
+        if let (Err(_), Command::Abort { .. }) = (&applied, &command) {
+            self.shared.effects.abort_pending();
+        }
+        Ok(applied?)
+    }
+
+    /// Takes or renews the lease of a server.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`].
+    pub async fn put_server(&self, server: Server) -> Result<(), CommandError> {
+        Ok(self.shared.store.put_server(&server).await?)
+    }
+
+    /// Gives the lease of a server back.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`].
+    pub async fn delete_server(&self, id: &str) -> Result<(), CommandError> {
+        Ok(self.shared.store.delete_server(id).await?)
+    }
+
+    /// The newest alerts, newest first.
+    ///
+    /// # Errors
+    /// [`CommandError::Store`].
+    pub async fn alerts(&self, newest: usize) -> Result<Vec<Alert>, CommandError> {
+        Ok(self.shared.store.alerts(newest).await?)
+    }
+}
+
+fn describe(serving: &Serving) -> PluginInfo {
+    let plugin = &serving.plugin;
+    let phases = plugin.activation.phases;
+    let named =
+        [(phases.request, Phase::Request), (phases.body_size, Phase::BodySize), (phases.response, Phase::Response)];
+    PluginInfo {
+        digest: Some(plugin.key.digest.clone()),
+        version: Some(plugin.artifact.manifest().version.clone()),
+        generation: serving.generation,
+        phases: named.into_iter().filter(|(takes_part, _)| *takes_part).map(|(_, phase)| phase.as_str()).collect(),
+        memory_bytes: serving.memory_bytes,
+        calls: Phase::ALL.into_iter().map(|phase| (phase.as_str(), plugin.stats.calls(phase))).collect(),
+        failures: plugin.stats.faults(),
+        counters: plugin.stats.counters(),
+        ..PluginInfo::named(plugin.name(), &serving.file, PluginState::Active)
+    }
+}

@@ -1,0 +1,189 @@
+//! The last good revision on disk, so that a router that starts on a bad input serves what it served before.
+//!
+//! `last-good/manifest.json` holds the policy texts and the digests of the plugin files, `last-good/plugins/DIGEST.wasm`
+//! the files. Each file is written whole or not at all, and the manifest last.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sluice_policy::Source;
+
+use crate::folder::{self, ReadError};
+use crate::input::{Input, PluginFile};
+
+const FOLDER: &str = "last-good";
+const PLUGINS: &str = "plugins";
+const MANIFEST: &str = "manifest.json";
+/// Form of the manifest; another one is left alone.
+const FORM: u32 = 1;
+/// Largest manifest: all policy files at their bound would be more, and are not kept.
+const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+
+/// The folder of the last good revision.
+#[derive(Debug)]
+pub(crate) struct LastGood {
+    folder: PathBuf,
+}
+
+/// A revision as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    form: u32,
+    pub(crate) revision: u64,
+    sources: Vec<Text>,
+    /// File name -> digest.
+    plugins: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Text {
+    file: String,
+    text: String,
+}
+
+/// Why the last good revision cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LastGoodError {
+    /// The disk says no.
+    #[error("cannot write the last good revision")]
+    Write(#[from] io::Error),
+    /// The manifest cannot be read.
+    #[error("cannot read the last good revision")]
+    Read(#[from] ReadError),
+    /// The manifest is none.
+    #[error("the last good revision is damaged")]
+    Damaged(#[from] serde_json::Error),
+    /// Written by another version.
+    #[error("the last good revision has form {0}, this version knows {FORM}")]
+    Form(u32),
+    /// A plugin file was not kept, for lack of space perhaps.
+    #[error("the plugin file with digest {0} was not kept")]
+    NotKept(String),
+}
+
+impl Manifest {
+    pub(crate) fn new(revision: u64, sources: &[Source], plugins: BTreeMap<String, String>) -> Self {
+        let text = |source: &Source| Text { file: source.file.clone(), text: source.text.clone() };
+        Self { form: FORM, revision, sources: sources.iter().map(text).collect(), plugins }
+    }
+}
+
+impl LastGood {
+    /// Makes the folders inside the data folder.
+    ///
+    /// # Errors
+    /// They cannot be made.
+    pub(crate) fn open(data: &Path) -> io::Result<Self> {
+        let folder = data.join(FOLDER);
+        std::fs::create_dir_all(folder.join(PLUGINS))?;
+        Ok(Self { folder })
+    }
+
+    /// Keeps the bytes of a plugin file under its digest. Blocking.
+    pub(crate) fn keep(&self, digest: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.plugin_path(digest);
+        if path.exists() { Ok(()) } else { write_whole(&path, bytes) }
+    }
+
+    /// Makes `manifest` the last good revision and forgets files that neither it nor `known` names. Blocking.
+    pub(crate) fn commit(&self, manifest: &Manifest, known: &BTreeSet<String>) -> Result<(), LastGoodError> {
+        if let Some(digest) = manifest.plugins.values().find(|digest| !self.plugin_path(digest).exists()) {
+            return Err(LastGoodError::NotKept(digest.clone()));
+        }
+        write_whole(&self.folder.join(MANIFEST), &serde_json::to_vec(manifest)?)?;
+        let named = |digest: &str| known.contains(digest) || manifest.plugins.values().any(|own| own == digest);
+        for entry in std::fs::read_dir(self.folder.join(PLUGINS))? {
+            let path = entry?.path();
+            if !path.file_stem().and_then(|stem| stem.to_str()).is_some_and(named) {
+                std::fs::remove_file(path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The last good revision; `None` = there never was one. Blocking.
+    pub(crate) fn load(&self) -> Result<Option<Manifest>, LastGoodError> {
+        let path = self.folder.join(MANIFEST);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let manifest: Manifest = serde_json::from_slice(&folder::read(&path, MANIFEST_BYTES_MAX)?)?;
+        if manifest.form == FORM { Ok(Some(manifest)) } else { Err(LastGoodError::Form(manifest.form)) }
+    }
+
+    /// The kept revision as the input of a build.
+    pub(crate) fn input(&self, manifest: &Manifest) -> Input {
+        let source = |text: &Text| Source { file: text.file.clone(), text: text.text.clone() };
+        let file = |(name, digest): (&String, &String)| {
+            let file = PluginFile { path: self.plugin_path(digest), shown: name.clone(), digest: Some(digest.clone()) };
+            (name.clone(), file)
+        };
+        Input {
+            sources: manifest.sources.iter().map(source).collect(),
+            plugin_files: manifest.plugins.iter().map(file).collect(),
+            faults: Vec::new(),
+        }
+    }
+
+    fn plugin_path(&self, digest: &str) -> PathBuf {
+        self.folder.join(PLUGINS).join(format!("{digest}.{}", folder::PLUGIN_EXTENSION))
+    }
+}
+
+/// Writes beside, then renames: whoever reads sees the old bytes or the new ones.
+fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().expect("invariant: paths here are made of a folder and a name");
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(revision: u64, digests: &[&str]) -> Manifest {
+        let source = Source { file: "routes.d/a.toml".to_owned(), text: "text".to_owned() };
+        let plugins = digests.iter().map(|digest| (format!("{digest}-file.wasm"), (*digest).to_owned())).collect();
+        Manifest::new(revision, &[source], plugins)
+    }
+
+    #[test]
+    fn what_was_committed_is_read_back_and_what_nobody_names_is_forgotten() {
+        let data = tempfile::tempdir().unwrap();
+        let kept = LastGood::open(data.path()).unwrap();
+        assert!(kept.load().unwrap().is_none());
+        kept.keep("aa", b"1").unwrap();
+        kept.keep("bb", b"2").unwrap();
+        kept.keep("cc", b"3").unwrap();
+        kept.commit(&manifest(3, &["aa"]), &BTreeSet::from(["bb".to_owned()])).unwrap();
+        assert_eq!(kept.load().unwrap(), Some(manifest(3, &["aa"])));
+        assert!(kept.plugin_path("aa").exists() && kept.plugin_path("bb").exists());
+        assert!(!kept.plugin_path("cc").exists());
+        let input = kept.input(&manifest(3, &["aa"]));
+        assert_eq!(std::fs::read(&input.plugin_files["aa-file.wasm"].path).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_revision_without_its_files_is_not_committed() {
+        let data = tempfile::tempdir().unwrap();
+        let kept = LastGood::open(data.path()).unwrap();
+        let missing = kept.commit(&manifest(1, &["aa"]), &BTreeSet::new());
+        assert!(matches!(missing, Err(LastGoodError::NotKept(_))));
+        assert!(kept.load().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_manifest_is_told() {
+        let data = tempfile::tempdir().unwrap();
+        let kept = LastGood::open(data.path()).unwrap();
+        std::fs::write(data.path().join(FOLDER).join(MANIFEST), "{").unwrap();
+        assert!(matches!(kept.load(), Err(LastGoodError::Damaged(_))));
+    }
+}

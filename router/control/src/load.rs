@@ -1,0 +1,147 @@
+//! One plugin: from a compiled file and what the policy says of it to instances that are ready for requests.
+
+use std::sync::Arc;
+
+use sluice_model::field::{Field, FieldError};
+use sluice_snapshot::plugin::Parts;
+use sluice_snapshot::{Cells, Plugin, PluginKey};
+use sluice_wasm::{Artifact, CallError, Instance, LoadError};
+
+/// What makes an instance of a plugin: enough to build one more at any time.
+#[derive(Debug)]
+pub(crate) struct Blueprint {
+    artifact: Artifact,
+    name: String,
+    config: String,
+    grants: sluice_wasm::Grants,
+    limits: sluice_wasm::Limits,
+}
+
+/// Why a plugin is not taken.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// It cannot be instantiated, or says no to its configuration.
+    #[error("cannot be loaded")]
+    Load(#[from] LoadError),
+    /// Its activation asks for a field that does not exist.
+    #[error("asks for a field that no request has")]
+    Field(#[from] FieldError),
+    /// It fails on the present state.
+    #[error("fails on the present value of `{key}`")]
+    State {
+        /// The state key.
+        key: String,
+        /// How.
+        source: CallError,
+    },
+    /// It fails on a request without anything in it.
+    #[error("fails when tried with an empty request")]
+    Smoke(#[source] CallError),
+}
+
+/// A plugin with its instances, ready to be published.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) plugin: Arc<Plugin>,
+    pub(crate) blueprint: Arc<Blueprint>,
+    /// Tries new state before the workers see it.
+    pub(crate) probe: Instance,
+    /// Linear memory of a fresh instance.
+    pub(crate) memory_bytes: usize,
+}
+
+impl Blueprint {
+    /// Joins a file with the policy's words about it.
+    pub(crate) fn new(artifact: Artifact, spec: &sluice_policy::Plugin) -> Self {
+        let policy = &spec.grants;
+        let grants = sluice_wasm::Grants {
+            state: policy.state.clone(),
+            alerts: policy.alerts,
+            abort: policy.abort,
+            counters: policy.counters,
+            tags: policy.tags,
+        };
+        let (name, config) = (spec.name.clone(), spec.config.to_string());
+        Self { artifact, name, config, grants, limits: limits(&spec.limits) }
+    }
+
+    /// A plugin that no policy names: everything that it needs, no configuration, the default limits.
+    pub(crate) fn alone(artifact: Artifact) -> Self {
+        let needs = &artifact.manifest().needs;
+        let grants = sluice_wasm::Grants {
+            state: needs.state.clone(),
+            alerts: needs.alerts,
+            abort: needs.abort,
+            counters: needs.counters,
+            tags: needs.tags,
+        };
+        let name = artifact.manifest().name.clone();
+        Self { name, config: "{}".to_owned(), grants, limits: limits(&sluice_policy::Limits::default()), artifact }
+    }
+
+    /// A fresh instance that knows the present state and has stood a call of each phase. Blocking.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(crate) fn instance(&self, cells: &Cells) -> Result<Instance, Refusal> {
+        let mut instance = Instance::new(&self.artifact, &self.name, &self.config, &self.grants, &self.limits)?;
+        let activation = Arc::clone(instance.activation());
+        for key in &activation.state {
+            let (_, value) = cells.state(key).read();
+            let told = instance.on_state(key, value.as_deref());
+            told.map_err(|source| Refusal::State { key: key.clone(), source })?;
+        }
+        instance.smoke().map_err(Refusal::Smoke)?;
+        Ok(instance)
+    }
+}
+
+/// Identity of a plugin: its name, its file and everything that the policy says of it.
+pub(crate) fn key(artifact: &Artifact, spec: &sluice_policy::Plugin) -> PluginKey {
+    let sluice_policy::Plugin { name, config, grants, limits, on_failure, .. } = spec;
+    // Objects of the configuration are sorted by key, so that the same policy gives the same text.
+    let settings = format!("{config} {grants:?} {limits:?} {on_failure:?}");
+    PluginKey { name: name.clone(), digest: artifact.digest().to_string(), settings }
+}
+
+/// Makes one instance for each worker, a spare and a probe. Blocking.
+///
+/// # Errors
+/// [`Refusal`]: the plugin cannot serve.
+pub(crate) fn load(
+    artifact: &Artifact,
+    spec: &sluice_policy::Plugin,
+    cells: &Cells,
+    workers: usize,
+) -> Result<Loaded, Refusal> {
+    let blueprint = Blueprint::new(artifact.clone(), spec);
+    let probe = blueprint.instance(cells)?;
+    let activation = Arc::clone(probe.activation());
+    let parts = Parts {
+        key: key(artifact, spec),
+        artifact: artifact.clone(),
+        request_fields: fields(&activation.request_fields)?,
+        response_fields: fields(&activation.response_fields)?,
+        state: activation.state.iter().map(|key| cells.state(key)).collect(),
+        on_failure: spec.on_failure,
+        abort_granted: spec.grants.abort,
+    };
+    let instances = (0..workers).map(|_| blueprint.instance(cells)).collect::<Result<Vec<_>, _>>()?;
+    let spare = blueprint.instance(cells)?;
+    let memory_bytes = probe.memory_bytes();
+    let plugin = Arc::new(Plugin::new(parts, activation, instances, spare));
+    Ok(Loaded { plugin, blueprint: Arc::new(blueprint), probe, memory_bytes })
+}
+
+const fn limits(policy: &sluice_policy::Limits) -> sluice_wasm::Limits {
+    sluice_wasm::Limits {
+        memory_bytes_max: policy.memory_bytes_max,
+        call_cpu_max: policy.call_cpu_max,
+        state_cpu_max: policy.state_cpu_max,
+        init_cpu_max: policy.init_cpu_max,
+    }
+}
+
+fn fields(texts: &[String]) -> Result<Vec<Field>, FieldError> {
+    texts.iter().map(|text| text.parse()).collect()
+}

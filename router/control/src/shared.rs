@@ -1,0 +1,27 @@
+//! What all of control works on: one of each, for as long as the process lives.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
+use sluice_state::Store;
+
+use crate::board::Board;
+use crate::status::Router;
+
+/// See the module.
+pub(crate) struct Shared {
+    pub(crate) published: Arc<Published>,
+    pub(crate) cells: Arc<Cells>,
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) effects: Arc<EffectQueue>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) router: Router,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("board", &self.board).field("router", &self.router).finish_non_exhaustive()
+    }
+}
