@@ -136,8 +136,10 @@ mod tests {
     const LEAST: &str = r#"{"name":"a","version":"1","contract":"0.1"}"#;
 
     fn read(sections: &[&str]) -> Result<Manifest, ManifestError> {
-        let sections: String =
-            sections.iter().map(|json| format!("(@custom \"{SECTION}\" \"{}\")", json.replace('"', "\\\""))).collect();
+        let sections: String = sections
+            .iter()
+            .map(|json| format!("(@custom \"{SECTION}\" \"{}\")", json.replace('\n', "").replace('"', "\\\"")))
+            .collect();
         Manifest::read(&wat::parse_str(format!("(component (core module {sections}))")).unwrap())
     }
 

@@ -40,11 +40,10 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, wasmtime::Error> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        self.bytes = grown(self.bytes, current, desired, self.bytes_max)?;
-        Ok(true)
+        let bytes = grown(self.bytes, current, desired, self.bytes_max)?;
+        let is_possible = maximum.is_none_or(|maximum| desired <= maximum);
+        self.bytes = if is_possible { bytes } else { self.bytes };
+        Ok(is_possible)
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> Result<(), wasmtime::Error> {
@@ -58,11 +57,10 @@ impl ResourceLimiter for MemoryLimit {
         desired: usize,
         maximum: Option<usize>,
     ) -> Result<bool, wasmtime::Error> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(false);
-        }
-        self.table_elements = grown(self.table_elements, current, desired, TABLE_ELEMENTS_MAX)?;
-        Ok(true)
+        let elements = grown(self.table_elements, current, desired, TABLE_ELEMENTS_MAX)?;
+        let is_possible = maximum.is_none_or(|maximum| desired <= maximum);
+        self.table_elements = if is_possible { elements } else { self.table_elements };
+        Ok(is_possible)
     }
 
     fn instances(&self) -> usize {

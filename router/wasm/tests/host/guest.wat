@@ -39,7 +39,7 @@
 
   (core module $memory (memory (export "memory") (; pages ;) 2 (; end ;)))
   (core instance $memory (instantiate $memory))
-  (core func $log (canon lower (func $logging "log") (memory $memory "memory")))
+  (core func $log (canon lower (func $logging "log") (memory (core memory $memory "memory"))))
 
   (core module $main
     (; manifest ;) (@custom "sluice:plugin" "{\"name\":\"guest\",\"version\":\"0.1.0\",\"contract\":\"0.1\"}") (; end ;)
@@ -51,6 +51,7 @@
     (data (i32.const 1076) "\58\04\00\00\02\00\00\00")
     (data (i32.const 1104) "\70\04\00\00\04\00\00\00\74\04\00\00\06\00\00\00\7a\04\00\00\06\00\00\00")
     (data (i32.const 1136) "pathstablecanary")
+    (; functions ;) (; end ;)
     ;; At 2048: an empty outcome. At 2304: ok.
     (global $next (mut i32) (i32.const 8192))
     (func (export "cabi_realloc") (param $old i32) (param $old-bytes i32) (param $align i32) (param $bytes i32) (result i32)
@@ -79,15 +80,15 @@
     (with "host" (instance (export "memory" (memory $memory "memory")) (export "log" (func $log))))))
 
   (func (export "init") (param "config" string) (result (result $activation (error string)))
-    (canon lift (core func $main "init") (memory $memory "memory") (realloc (func $main "cabi_realloc"))))
+    (canon lift (core func $main "init") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "on-state") (param "key" string) (param "value" (option string)) (result (result (error string)))
-    (canon lift (core func $main "on-state") (memory $memory "memory") (realloc (func $main "cabi_realloc"))))
+    (canon lift (core func $main "on-state") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "on-request") (param "fields" (list u8)) (param "now-ms" u64) (param "random" u64) (result u64)
-    (canon lift (core func $main "on-request") (memory $memory "memory") (realloc (func $main "cabi_realloc"))))
+    (canon lift (core func $main "on-request") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "on-body-size")
     (param "ctx" u32) (param "bytes" u64) (param "unit" $size-unit) (param "declared" bool) (result u64)
     (canon lift (core func $main "on-body-size")))
   (func (export "on-response") (param "ctx" u32) (param "fields" (list u8)) (result u64)
-    (canon lift (core func $main "on-response") (memory $memory "memory") (realloc (func $main "cabi_realloc"))))
+    (canon lift (core func $main "on-response") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "take-outcome") (result $outcome)
-    (canon lift (core func $main "take-outcome") (memory $memory "memory"))))
+    (canon lift (core func $main "take-outcome") (memory (core memory $memory "memory")))))

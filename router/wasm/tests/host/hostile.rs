@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_wasm::bounds::LOG_LINES_PER_SECOND_MAX;
+use sluice_wasm::bounds::{LOG_LINES_PER_SECOND_MAX, NAMES_MAX};
 use sluice_wasm::{
     ActivationFault, Artifact, CallError, Decision, Effect, Grants, Instance, Limits, LoadError, OutcomeFault,
     SizeUnit, Verdict, VerdictFault,
@@ -77,7 +77,9 @@ fn what_it_does_in_init_keeps_it_from_loading() {
     assert_eq!(fails("refuse-init"), LoadError::Config { reason: "hostile: refused as told".to_owned() });
     assert!(matches!(fails("no-such-act"), LoadError::Config { .. }));
     assert!(matches!(fails("lie-state"), LoadError::Activation(ActivationFault::StateNotNeeded(_))));
-    assert!(matches!(fails("too-many-fields"), LoadError::Config { .. } | LoadError::Activation(_)));
+    let patient = Limits { init_cpu_max: Duration::from_secs(30), ..LIMITS };
+    let fault = ActivationFault::TooMany { what: "request fields", count: 10_000, max: NAMES_MAX };
+    assert_eq!(start(&artifact, "too-many-fields", &patient).unwrap_err(), LoadError::Activation(fault));
     assert!(matches!(fails("unknown-field"), LoadError::Activation(ActivationFault::Field(_))));
     works(&artifact);
 }

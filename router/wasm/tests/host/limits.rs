@@ -85,9 +85,7 @@ fn instantiation_and_init_have_a_deadline_of_their_own() {
     let error = Guest::new().with("init", "(loop $again (br $again)) unreachable").start(&limits).unwrap_err();
     let budget = limits.init_cpu_max;
     assert_eq!(error, LoadError::Start(CallError::Deadline { export: "init", budget }));
-    let start = Guest::new()
-        .replace("(; manifest ;)", "(func $spin (loop $again (br $again))) (start $spin) (; manifest ;)")
-        .start(&limits);
+    let start = Guest::new().with("functions", "(func $spin (loop $again (br $again))) (start $spin)").start(&limits);
     assert_eq!(start.unwrap_err(), LoadError::Start(CallError::Deadline { export: "instantiation", budget }));
 }
 
@@ -128,9 +126,8 @@ fn the_memory_that_a_plugin_begins_with_counts() {
 
 #[test]
 fn a_stack_that_overflows_is_a_trap() {
-    let guest = Guest::new()
-        .replace("(; manifest ;)", "(func $down (call $down)) (; manifest ;)")
-        .with("on-request", "(call $down) (i64.const 0)");
+    let guest =
+        Guest::new().with("functions", "(func $down (call $down))").with("on-request", "(call $down) (i64.const 0)");
     let error = guest.start(&LIMITS).unwrap().on_request(&[], 0, 0).unwrap_err();
     let CallError::Trap(trap) = &error else { panic!("{error}") };
     assert!(trap.reason.contains("call stack exhausted"), "{error}");

@@ -104,8 +104,8 @@ fn an_export_that_is_no_function_is_refused() {
         &Guest::new()
             .replace(r#"(func (export "take-outcome") (result $outcome)"#, r#"(func $taken (result $outcome)"#)
             .replace(
-                r#"(canon lift (core func $main "take-outcome") (memory $memory "memory"))))"#,
-                r#"(canon lift (core func $main "take-outcome") (memory $memory "memory")))
+                r#"(canon lift (core func $main "take-outcome") (memory (core memory $memory "memory")))))"#,
+                r#"(canon lift (core func $main "take-outcome") (memory (core memory $memory "memory"))))
                    (instance $taken) (export "take-outcome" (instance $taken)))"#,
             ),
     );
