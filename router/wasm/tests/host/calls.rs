@@ -1,6 +1,7 @@
 //! What passes into a plugin and out of it.
 
-use sluice_wasm::{CallError, Decision, Instance, SizeUnit, Verdict, VerdictFault, fields};
+use sluice_wasm::bounds::RESPONSE_BODY_BYTES_MAX;
+use sluice_wasm::{CallError, Decision, Instance, OutcomeFault, SizeUnit, Verdict, VerdictFault, fields};
 
 use crate::support::{Guest, LIMITS};
 
@@ -103,4 +104,33 @@ fn an_instance_moves_between_threads() {
     let mut instance = start(&Guest::new());
     let moved = std::thread::spawn(move || instance.on_request(&[], 0, 0).map(|_| instance));
     assert!(moved.join().unwrap().unwrap().on_request(&[], 0, 0).is_ok());
+}
+
+/// A body at address 0 passes the host's own bound, and one byte more is told as such: the wire below carries both.
+#[test]
+fn a_response_body_holds_at_its_bound_and_not_past_it() {
+    let body = |bytes: usize| {
+        let outcome = format!(
+            "(i32.store8 (i32.const 2048) (i32.const 1)) (i32.store (i32.const 2064) (i32.const {bytes})) (i32.const 2048)"
+        );
+        let guest =
+            Guest::new().with("pages", "32").with("on-request", "(i64.const 0xc8000a)").with("take-outcome", &outcome);
+        start(&guest).on_request(&[], 0, 0)
+    };
+    let verdict = body(RESPONSE_BODY_BYTES_MAX).unwrap();
+    assert_eq!(verdict.decision, Decision::Respond { status: 200 });
+    assert_eq!(verdict.outcome.unwrap().response.unwrap().body.len(), RESPONSE_BODY_BYTES_MAX);
+    let fault = VerdictFault::Outcome(OutcomeFault::Body(RESPONSE_BODY_BYTES_MAX + 1));
+    assert_eq!(body(RESPONSE_BODY_BYTES_MAX + 1), Err(CallError::Verdict { export: "on-request", fault }));
+}
+
+/// A plugin that answers with what lies outside its memory, or is not aligned, has trapped.
+#[test]
+fn what_breaks_the_canonical_abi_is_a_trap() {
+    let outside =
+        "(i32.store8 (i32.const 2048) (i32.const 1)) (i32.store (i32.const 2064) (i32.const -1)) (i32.const 2048)";
+    for outcome in [outside, "(i32.const 2049)", "(i32.const -4)"] {
+        let guest = Guest::new().with("on-request", "(i64.const 8)").with("take-outcome", outcome);
+        assert_eq!(start(&guest).on_request(&[], 0, 0).unwrap_err().cause(), "trap", "{outcome}");
+    }
 }
