@@ -62,6 +62,8 @@ pub(crate) struct Builder {
     reaper: mpsc::Sender<Arc<Snapshot>>,
     /// The revision that serves; 0 = none yet.
     revision: watch::Sender<u64>,
+    /// The highest number that was ever given; numbers go on growing over restarts.
+    newest: u64,
     /// Texts of the revision that serves.
     sources: Vec<Source>,
 }
@@ -92,6 +94,7 @@ impl Builder {
             folders: Arc::new(folders),
             reaper,
             revision: watch::channel(0).0,
+            newest: 0,
             sources: Vec::new(),
         }
     }
@@ -112,9 +115,8 @@ impl Builder {
             }
             None => None,
         };
-        // Numbers go on growing over restarts.
-        let kept_revision = kept.as_ref().map_or(0, |kept| kept.revision);
-        if !self.build(kept_revision + 1).await
+        self.newest = kept.as_ref().map_or(0, |kept| kept.revision);
+        if !self.build().await
             && let Some(kept) = kept
         {
             self.serve_kept(&kept).await;
@@ -127,8 +129,7 @@ impl Builder {
             tracing::debug!(?change, "change seen");
             self.settle().await;
             while changes.try_recv().is_ok() {}
-            let served = *self.revision.borrow();
-            self.build(served + 1).await;
+            self.build().await;
         }
     }
 
@@ -155,13 +156,13 @@ impl Builder {
     }
 
     /// Builds what is in the folders; true if it serves now.
-    async fn build(&mut self, revision: u64) -> bool {
+    async fn build(&mut self) -> bool {
         let folders = Arc::clone(&self.folders);
         let Assembly { candidate, mut faults, plugins } = self.assemble(move || Input::read(&folders)).await;
         let serves = match candidate {
             None => false,
             Some(candidate) if self.serves(&candidate) => true,
-            Some(candidate) => match self.publish(candidate, revision).await {
+            Some(candidate) => match self.publish(candidate, self.newest + 1).await {
                 Ok(()) => true,
                 Err(fault) => {
                     faults.push(*fault);
@@ -210,6 +211,7 @@ impl Builder {
     async fn publish(&mut self, candidate: Candidate, revision: u64) -> Result<(), Box<Fault>> {
         let sources = candidate.sources.clone();
         let serving = self.serving(&candidate);
+        let (routes, plugins) = (candidate.policy.routes.len(), candidate.members.len());
         let gate = Arc::clone(&self.gate);
         let admitted = self.tasks.blocking(move || gate.admit(candidate, revision)).await;
         let old = admitted.unwrap_or_else(|| {
@@ -217,13 +219,14 @@ impl Builder {
             Err(Box::new(Fault::new(FaultSource::Policy, "publication", message)))
         })?;
         self.sources = sources;
+        self.newest = self.newest.max(revision);
         self.shared.board.update(|content| {
             content.serving = serving;
             content.published_ms = now_ms();
             content.reloads.ok += 1;
         });
         self.revision.send_replace(revision);
-        tracing::info!(revision, "revision published");
+        tracing::info!(revision, routes, plugins, "revision published");
         // An error means that control stops: then all snapshots go.
         let _stopping = self.reaper.send(old).await;
         self.keep(revision).await;

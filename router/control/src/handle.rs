@@ -23,7 +23,7 @@ pub enum CommandError {
     /// No such rollout.
     #[error("no policy declares `{0}`")]
     NotFound(String),
-    /// Not in this state; the text says what to do.
+    /// Not in this state, or not at all; the text says what to do.
     #[error("{0}")]
     Refused(String),
     /// The store did not take it.
@@ -35,7 +35,9 @@ impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound(name) => Self::NotFound(name),
-            StoreError::Refused(refused) => Self::Refused(refused.to_string()),
+            error @ (StoreError::Refused(_) | StoreError::Invalid(_) | StoreError::Full { .. }) => {
+                Self::Refused(error.to_string())
+            }
             error => Self::Store(chain(&error)),
         }
     }

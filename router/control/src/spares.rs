@@ -15,12 +15,12 @@ use crate::gate::Gate;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 
-/// Wait after the first rebuild, and the longest; each rebuild doubles it, so that a plugin that always traps costs
-/// next to nothing.
+/// Wait after the first rebuild, and the longest; each rebuild doubles it. An instance costs well under 1 ms, so a
+/// plugin that always traps costs under 1 % of a core, and a worker without an instance waits no longer than this.
 const WAIT_MIN: Duration = Duration::from_millis(10);
-const WAIT_MAX: Duration = Duration::from_secs(1);
-/// After this long without a loss the first rebuild is at once again.
-const CALM: Duration = Duration::from_secs(10);
+const WAIT_MAX: Duration = Duration::from_millis(100);
+/// After this long without a loss, the next rebuild is at once again.
+const CALM: Duration = Duration::from_secs(2);
 
 /// What is owed to one plugin.
 #[derive(Debug)]
@@ -30,8 +30,16 @@ struct Debt {
     owed: usize,
     /// Made, but the place of the spare was still taken.
     ready: Option<Instance>,
-    next: Instant,
+    /// When the last one was made or offered, and the wait from then on.
+    last: Instant,
     wait: Duration,
+}
+
+impl Debt {
+    /// When to see to it: to make the next one, or to forget that there were any.
+    fn due(&self) -> Instant {
+        self.last + if self.owed == 0 { CALM } else { self.wait }
+    }
 }
 
 /// See the module.
@@ -53,9 +61,8 @@ impl Spares {
     /// Runs until control stops.
     pub(crate) async fn run(mut self, mut losses: mpsc::Receiver<Loss>) {
         loop {
-            let due =
-                self.debts.iter().map(|(key, debt)| (debt.next, key)).min().map(|(next, key)| (next, key.clone()));
-            let (next, key) = due.map_or((None, None), |(next, key)| (Some(next), Some(key)));
+            let due = self.debts.iter().map(|(key, debt)| (debt.due(), key)).min();
+            let (next, key) = due.map(|(next, key)| (next, key.clone())).unzip();
             tokio::select! {
                 loss = losses.recv() => match loss {
                     Some(loss) => self.owe(loss),
@@ -74,43 +81,55 @@ impl Spares {
         let Loss { plugin, reason } = loss;
         let debt = self.debts.entry(plugin.key.clone()).or_insert_with(|| {
             tracing::warn!(plugin = plugin.name(), reason, "plugin instance lost");
-            Debt { plugin, owed: 0, ready: None, next: Instant::now(), wait: WAIT_MIN }
+            Debt { plugin, owed: 0, ready: None, last: Instant::now(), wait: Duration::ZERO }
         });
-        if debt.owed == 0 {
-            debt.next = debt.next.max(Instant::now());
-        }
         debt.owed = (debt.owed + 1).min(self.owed_max);
     }
 
     async fn pay(&mut self, key: &PluginKey) {
         let Some(mut debt) = self.debts.remove(key) else { return };
         if debt.owed == 0 {
-            // It was kept for its wait only, and has been calm since.
             return;
         }
         let instance = match debt.ready.take() {
             Some(instance) => Some(instance),
-            None => match self.gate.blueprint(key) {
-                None => return,
-                Some(blueprint) => {
-                    let shared = Arc::clone(&self.shared);
-                    let made = self.tasks.blocking(move || blueprint.instance(&shared.cells)).await;
-                    let made =
-                        made.and_then(|made| made.map_err(|refusal| log_failure(&debt.plugin, &chain(&refusal))).ok());
-                    debt.wait = (debt.wait * 2).min(WAIT_MAX);
-                    made
+            None => {
+                debt.wait = (debt.wait * 2).clamp(WAIT_MIN, WAIT_MAX);
+                match self.make(key).await {
+                    Made::Instance(instance) => Some(*instance),
+                    Made::Failed => None,
+                    Made::NotNeeded => return,
                 }
-            },
+            }
         };
         if let Some(instance) = instance {
             debt.ready = debt.plugin.deposit_spare(instance);
             debt.owed -= usize::from(debt.ready.is_none());
         }
-        debt.next = Instant::now() + if debt.owed == 0 { CALM } else { debt.wait };
+        debt.last = Instant::now();
         self.debts.insert(key.clone(), debt);
+    }
+
+    async fn make(&self, key: &PluginKey) -> Made {
+        let (gate, shared, key) = (Arc::clone(&self.gate), Arc::clone(&self.shared), key.clone());
+        let make = move || {
+            let Some(blueprint) = gate.blueprint(&key) else { return Made::NotNeeded };
+            match blueprint.instance(&shared.cells) {
+                Ok(instance) => Made::Instance(Box::new(instance)),
+                Err(refusal) => {
+                    tracing::error!(plugin = key.name, reason = chain(&refusal), "no spare instance");
+                    Made::Failed
+                }
+            }
+        };
+        self.tasks.blocking(make).await.unwrap_or(Made::Failed)
     }
 }
 
-fn log_failure(plugin: &Plugin, reason: &str) {
-    tracing::error!(plugin = plugin.name(), reason, "no spare instance");
+/// What came of making a spare.
+enum Made {
+    Instance(Box<Instance>),
+    Failed,
+    /// The plugin serves no more.
+    NotNeeded,
 }

@@ -140,5 +140,6 @@ async fn lost_instances_are_replaced_one_after_the_other() {
     for _ in 0..=WORKERS {
         eventually("a spare", || plugin.take(0).ok_or_else(|| "none".to_owned())).await;
     }
+    assert!(plugin.take(0).is_none(), "no more than were lost");
     running.stop().await;
 }
