@@ -14,7 +14,7 @@ const SEED: u32 = 0;
 /// Between salt and key, so that `("a", "bc")` and `("ab", "c")` are different users.
 const SEPARATOR: u8 = 0;
 
-/// The slot of `key` under `salt`, in `0..10_000`: MurmurHash3 x86_32 scaled by multiplication, which has no modulo bias.
+/// The slot of `key` under `salt`, in `0..10_000`: MurmurHash3 x86_32, scaled by multiplication, without modulo bias.
 #[must_use]
 pub fn slot(salt: &str, key: &[u8]) -> u16 {
     let mut hasher = Hasher32::with_seed(SEED);

@@ -1,5 +1,5 @@
-//! Fields: what of a request or response a plugin or a sticky key may ask for, as it is written in a policy file and in a
-//! plugin's activation.
+//! Fields: what of a request or response a plugin or a sticky key may ask for, as it is written in a policy file and
+//! in a plugin's activation.
 
 use std::fmt;
 use std::str::FromStr;
@@ -41,7 +41,8 @@ pub struct FieldError {
     pub hint: String,
 }
 
-const FORMS: &str = "write method, path, host, query, client-address, content-length, status, header:NAME, cookie:NAME, query:NAME or rollout-key:NAME";
+const FORMS: &str = "write method, path, host, query, client-address, content-length, status, \
+    header:NAME, cookie:NAME, query:NAME or rollout-key:NAME";
 
 impl FromStr for Field {
     type Err = FieldError;

@@ -43,6 +43,15 @@ pub struct Server {
     pub started_ms: u64,
 }
 
+impl Server {
+    /// True if both differ in their load at most (cpu, memory), which every heartbeat changes.
+    #[must_use]
+    pub fn is_same_but_for_load(&self, other: &Self) -> bool {
+        let without_load = |server: &Self| Self { cpu: None, mem: None, ..server.clone() };
+        without_load(self) == without_load(other)
+    }
+}
+
 /// A server with the end of its lease.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Lease {

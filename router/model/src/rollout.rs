@@ -79,7 +79,7 @@ pub struct Rollout {
     pub seen_aborts: Vec<AlertId>,
 }
 
-/// What someone wants of a rollout. A command that finds its end already reached changes nothing, so it may be repeated.
+/// What someone wants of a rollout. A command that finds its end already reached changes nothing: it may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// `off` -> `running`.

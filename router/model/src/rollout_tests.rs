@@ -136,7 +136,8 @@ proptest! {
                 Err(_) => prop_assert!(!matches!(command, Command::Abort { .. }), "an abort is never refused"),
             }
             if let Command::Abort { .. } = &command {
-                prop_assert_eq!(rollout.apply(&command, "replay", 2), Ok(Applied::Unchanged), "a replay changes nothing");
+                let replayed = rollout.apply(&command, "replay", 2);
+                prop_assert_eq!(replayed, Ok(Applied::Unchanged), "a replay changes nothing");
             }
             prop_assert!(rollout.seen_aborts.len() <= SEEN_ABORTS_MAX);
 
@@ -144,7 +145,8 @@ proptest! {
             prop_assert_eq!(aborted.state, RolloutState::Aborted, "a new abort always applies");
             prop_assert_eq!(aborted.effective_weight(), BasisPoints::ZERO);
             let resumed = after(&aborted, &Command::Resume);
-            let before = if rollout.state == RolloutState::Aborted { rollout.weight_bps } else { rollout.effective_weight() };
+            let was_aborted = rollout.state == RolloutState::Aborted;
+            let before = if was_aborted { rollout.weight_bps } else { rollout.effective_weight() };
             prop_assert_eq!(resumed.effective_weight(), before, "a resume returns to the weight before");
         }
     }

@@ -101,7 +101,7 @@ impl State {
     /// A renewal stays in memory; only what routing reads is worth a commit.
     pub(super) fn put_server(&mut self, server: Server, now_ms: u64) -> Done<()> {
         let known = self.leases.get(&server.id);
-        let moved = known.is_none_or(|lease| routing_differs(&lease.server, &server));
+        let moved = known.is_none_or(|lease| !lease.server.is_same_but_for_load(&server));
         if known.is_none() && self.leases.len() >= SERVERS_MAX {
             return Err(StoreError::Full { what: "servers", max: SERVERS_MAX });
         }
@@ -198,8 +198,111 @@ impl State {
     }
 }
 
-/// True if routing, or someone who looks at the list, must know at once.
-fn routing_differs(known: &Server, server: &Server) -> bool {
-    let of = |server: &Server| Server { cpu: None, mem: None, ..server.clone() };
-    of(known) != of(server)
+#[cfg(test)]
+mod tests {
+    use sluice_model::alert::AlertId;
+    use sluice_model::rollout::Rollout;
+    use sluice_model::weight::BasisPoints;
+
+    use super::*;
+    use crate::embedded::tables;
+
+    fn server(id: &str) -> Server {
+        let addr = "127.0.0.1:1";
+        serde_json::from_value(serde_json::json!({ "id": id, "addr": addr, "app": "meow", "variant": "stable" }))
+            .unwrap()
+    }
+
+    fn alert(fingerprint: &str) -> Alert {
+        Alert {
+            id: AlertId::from_text("id"),
+            rule: "upload-size".to_owned(),
+            fingerprint: fingerprint.to_owned(),
+            route: String::new(),
+            plugin: String::new(),
+            message: String::new(),
+            observed: 0,
+            limit: 0,
+            variant: None,
+            rollout: None,
+            request_id: String::new(),
+            at_ms: 0,
+        }
+    }
+
+    /// A state over a fresh file that already holds `content`.
+    fn state(content: Content) -> (State, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let (database, _empty) = tables::open(&folder.path().join("state.redb")).unwrap();
+        (State::new(Arc::new(database), content, Duration::from_secs(15), 0), folder)
+    }
+
+    #[test]
+    fn servers_end_at_their_bound_and_renewals_do_not_count() {
+        let servers = (0..SERVERS_MAX - 1).map(|n| (n.to_string(), server(&n.to_string()))).collect();
+        let (mut state, _folder) = state(Content { servers, ..Content::default() });
+        assert!(state.put_server(server("last"), 1).is_ok());
+        assert!(matches!(state.put_server(server("one more"), 1), Err(StoreError::Full { .. })));
+        assert!(state.put_server(server("last"), 2).is_ok());
+    }
+
+    #[test]
+    fn rollouts_end_at_their_bound() {
+        let rollout = Rollout::initial(BasisPoints::FULL, String::new(), "test", 0);
+        let rollouts = (0..ROLLOUTS_MAX - 1).map(|n| (n.to_string(), rollout.clone())).collect();
+        let (mut state, _folder) = state(Content { rollouts, ..Content::default() });
+        assert!(state.ensure_rollout("last", rollout.clone()).is_ok());
+        assert!(matches!(state.ensure_rollout("one more", rollout.clone()), Err(StoreError::Full { .. })));
+        assert!(state.ensure_rollout("last", rollout).is_ok());
+    }
+
+    #[test]
+    fn the_oldest_alert_goes_when_there_is_one_too_many() {
+        let (state, _folder) = state(Content::default());
+        state
+            .commit(|transaction| {
+                let mut alerts = transaction.open_table(ALERTS)?;
+                let text = serde_json::to_string(&alert("old")).expect("an alert is JSON");
+                for order in 0..ALERTS_MAX as u64 {
+                    alerts.insert(order, &*text)?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(state.append_alert(alert("new"), Duration::from_secs(1), 0).unwrap().0);
+        let kept = tables::newest_alerts(&state.database, usize::MAX).unwrap();
+        assert_eq!((kept.len(), &*kept[0].fingerprint), (ALERTS_MAX, "new"));
+    }
+
+    #[test]
+    fn cooldowns_that_are_over_make_room() {
+        let (state, _folder) = state(Content::default());
+        state
+            .commit(|transaction| {
+                let mut mutes = transaction.open_table(MUTES)?;
+                for n in 0..MUTES_MAX {
+                    mutes.insert(("rule", &*n.to_string()), if n == 0 { 100 } else { 10 })?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(state.append_alert(alert("new"), Duration::from_secs(1), 50).unwrap().0);
+        let left = state.commit(|transaction| Ok(transaction.open_table(MUTES)?.len()?)).unwrap();
+        assert_eq!(left, 2, "the one that still runs, and the new one");
+    }
+
+    #[test]
+    fn a_renewal_is_not_written() {
+        let (mut state, _folder) = state(Content::default());
+        assert_eq!(state.put_server(server("a"), 1).unwrap().1.len(), 1);
+        let busy = Server { cpu: Some(50.0), ..server("a") };
+        assert!(state.put_server(busy, 2).unwrap().1.is_empty(), "told of with the next look at the leases");
+        assert_eq!(state.expire(3).unwrap().1.len(), 1);
+        let text = state.commit(|transaction| {
+            let servers = transaction.open_table(SERVERS)?;
+            let text = servers.get("a")?.map(|text| text.value().to_owned());
+            Ok(text)
+        });
+        assert!(text.unwrap().unwrap().contains("\"cpu\":null"));
+    }
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::keys::Change;
+use super::lease::Moved;
 use super::link::{ANSWER_WAIT_MAX, Connections, Lost, within};
 use super::push::Pushed;
 use super::reader::Reader;
@@ -143,30 +144,30 @@ impl Supervisor {
         reader: &Reader,
         all: bool,
     ) -> Result<(), Lost> {
-        if self.take_in_servers(connections, reader, all).await? {
+        if self.take_in_servers(connections, reader, all).await? != Moved::Nothing {
             self.outbox.emit([Event::Servers(self.members.leases())]).await;
         }
         Ok(())
     }
 
-    /// Like [`Self::read_servers`], but tells nobody; true if there is something to tell.
+    /// Like [`Self::read_servers`], but tells nobody.
     pub(super) async fn take_in_servers(
         &mut self,
         connections: &Connections,
         reader: &Reader,
         all: bool,
-    ) -> Result<bool, Lost> {
-        let before = self.members.servers();
+    ) -> Result<Moved, Lost> {
         let ends = reader.lease_ends().await?;
         let servers = reader.servers(&self.members.to_read(&ends, all)).await?;
-        let changed = self.members.apply(&ends, servers, now_ms(), Instant::now());
-        self.unsaved |= changed && before != self.members.servers();
+        let moved = self.members.apply(&ends, servers, now_ms(), Instant::now());
+        // A heartbeat is not worth a write to the disk.
+        self.unsaved |= moved == Moved::Members;
         if ends.any_over() && !self.members.is_holding(Instant::now()) {
             let reap = self.scripts.reap(connections.writer.clone(), &self.keys);
             let reaped = within(ANSWER_WAIT_MAX, "end leases", reap).await?;
             tracing::warn!(reaped, "leases ended without a renewal");
         }
-        Ok(changed)
+        Ok(moved)
     }
 
     /// Tells of alerts since the last one.

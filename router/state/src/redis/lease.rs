@@ -28,6 +28,28 @@ impl Ends {
     }
 }
 
+/// How the list differs after a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    /// Not at all.
+    Nothing,
+    /// Renewals and loads only.
+    Heartbeats,
+    /// Someone joined, left, drains or moved.
+    Members,
+}
+
+fn moved(before: &[Lease], after: &[Lease]) -> Moved {
+    let same = |(before, after): (&Lease, &Lease)| before.server.is_same_but_for_load(&after.server);
+    if before == after {
+        Moved::Nothing
+    } else if before.len() == after.len() && before.iter().zip(after).all(same) {
+        Moved::Heartbeats
+    } else {
+        Moved::Members
+    }
+}
+
 /// The members.
 #[derive(Debug, Default)]
 pub(super) struct Membership {
@@ -71,8 +93,8 @@ impl Membership {
         ends.holding().filter(|(id, end)| all || moved(id, *end)).map(|(id, _)| id.clone()).collect()
     }
 
-    /// Takes in one read; true if the list is another one now. `now_ms` is our clock, `now` for what is held.
-    pub(super) fn apply(&mut self, ends: &Ends, mut read: HashMap<String, Server>, now_ms: u64, now: Instant) -> bool {
+    /// Takes in one read. `now_ms` is our clock, `now` the one for what is held.
+    pub(super) fn apply(&mut self, ends: &Ends, mut read: HashMap<String, Server>, now_ms: u64, now: Instant) -> Moved {
         let before = self.leases();
         let holding = self.is_holding(now);
         let mut old = std::mem::take(&mut self.members);
@@ -92,7 +114,7 @@ impl Membership {
         if holding {
             self.members.extend(old.into_iter().filter(|(_, member)| !member.confirmed));
         }
-        before != self.leases()
+        moved(&before, &self.leases())
     }
 
     /// The complete list, by id.
@@ -124,7 +146,7 @@ mod tests {
     }
 
     /// Reads as the supervisor does.
-    fn step(members: &mut Membership, ends: &Ends, at: Instant) -> bool {
+    fn step(members: &mut Membership, ends: &Ends, at: Instant) -> Moved {
         let read = members.to_read(ends, false).into_iter().map(|id| (id.clone(), server(&id))).collect();
         members.apply(ends, read, 100, at)
     }
@@ -136,11 +158,13 @@ mod tests {
     #[test]
     fn a_lease_that_is_over_ends_and_the_end_is_told_in_our_time() {
         let (mut members, at) = (Membership::default(), Instant::now());
-        assert!(step(&mut members, &ends(1_000, &[("a", 1_015), ("b", 1_005)]), at));
+        assert_eq!(step(&mut members, &ends(1_000, &[("a", 1_015), ("b", 1_005)]), at), Moved::Members);
         assert_eq!(members.leases()[0].ends_ms, 115);
-        assert!(!step(&mut members, &ends(1_001, &[("a", 1_015), ("b", 1_005)]), at), "nothing was renewed");
+        assert_eq!(step(&mut members, &ends(1_001, &[("a", 1_015), ("b", 1_005)]), at), Moved::Nothing);
+        assert_eq!(step(&mut members, &ends(1_002, &[("a", 1_020), ("b", 1_005)]), at), Moved::Heartbeats);
         let later = ends(1_005, &[("a", 1_015), ("b", 1_005)]);
-        assert!(later.any_over() && step(&mut members, &later, at));
+        assert!(later.any_over());
+        assert_eq!(step(&mut members, &later, at), Moved::Members);
         assert_eq!(ids(&members), ["a"]);
     }
 

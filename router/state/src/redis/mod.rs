@@ -1,5 +1,5 @@
-//! The store of a fleet, on Redis. Writes go out here; everything that is so comes back through the [`supervisor`], whoever
-//! wrote it, in one order.
+//! The store of a fleet, on Redis. Writes go out here; everything that is so comes back through the [`supervisor`],
+//! whoever wrote it, in one order.
 
 mod codec;
 mod content;

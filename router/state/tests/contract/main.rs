@@ -1,0 +1,15 @@
+//! Tests of the store through its public face: the same contract on both backends, then what is special to each.
+//! Redis is a real `redis-server`, started by the test on a free port of loopback.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on ends; clippy only sees test functions"
+)]
+
+mod contract;
+mod embedded;
+mod faults;
+mod redis;
+mod server;
+mod support;
