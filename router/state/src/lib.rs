@@ -1,8 +1,8 @@
 //! The store of Sluice: switches, rollouts, leases and alerts, embedded in one router or shared by a fleet on Redis.
 //!
 //! [`open`] gives two ends. Through the [`Store`] the control plane writes; through the receiver it hears, in one
-//! order, what is: first the whole content, ended by a [`Event::Health`], then each change, whoever made it. A write returns
-//! after its own events have been taken in (see [`Event::Fence`]).
+//! order, what is: first the whole content, ended by a [`Event::Health`], then each change, whoever made it. A write
+//! returns after its own events have been taken in (see [`Event::Fence`]).
 //!
 //! Nothing here is on the path of a request, and nothing here decides: transitions are computed by `sluice-model`.
 //! No other crate of the router names `redis` or `redb`.
