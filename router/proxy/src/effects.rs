@@ -42,7 +42,7 @@ fn alert(
     route: &str,
     rollout: Option<&RolloutCell>,
 ) -> Alert {
-    let fingerprint = rollout.map_or(plugin.name(), RolloutCell::name);
+    let fingerprint = rollout.map_or_else(|| plugin.name(), RolloutCell::name);
     let run = rollout.map_or(0, RolloutCell::run);
     let window = exchange.now_ms / ALERT_COOLDOWN_MS;
     let id = AlertId::derive(&[&effect.rule, route, fingerprint, &run.to_string(), &window.to_string()]);

@@ -100,13 +100,13 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
     let (reaper, reaper_thread) = Reaper::start().map_err(StartError::Worker)?;
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
-    let settings = Arc::new(settings);
+    let (settings, shared) = (Arc::new(settings), Arc::new(shared));
     let mut running = Vec::new();
     for (index, sockets) in sockets.into_iter().enumerate() {
         let seed = worker::Seed {
             index,
             settings: Arc::clone(&settings),
-            shared: shared.clone(),
+            shared: Arc::clone(&shared),
             stop: stop.child_token(),
             reaper: reaper.clone(),
         };

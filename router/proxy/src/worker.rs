@@ -38,7 +38,7 @@ const RESOLVERS_MAX: usize = 2;
 pub(crate) struct Seed {
     pub(crate) index: usize,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) shared: Shared,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) stop: CancellationToken,
     pub(crate) reaper: Reaper,
 }
@@ -47,7 +47,7 @@ pub(crate) struct Seed {
 pub(crate) struct Worker {
     pub(crate) index: usize,
     pub(crate) settings: Arc<Settings>,
-    pub(crate) shared: Shared,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) tracker: TaskTracker,
     pub(crate) connections: Rc<Connections>,
     pub(crate) registry: Registry,

@@ -1,0 +1,128 @@
+//! A data plane with one snapshot, made from policy text and the plugins of the repository.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use sluice_policy::{Policy, Source};
+use sluice_proxy::{Proxy, Settings, Shared};
+use sluice_snapshot::{Cells, EffectQueue, Plugin, PluginKey, Published, Snapshot, Traffic, plugin};
+use sluice_wasm::{Engine, Grants, Instance, Limits};
+
+use crate::client::Client;
+use crate::origin::Origin;
+
+/// Enough for a plugin that behaves, in an unoptimised host on a busy machine.
+const LIMITS: Limits = Limits {
+    memory_bytes_max: 16 << 20,
+    call_cpu_max: Duration::from_millis(200),
+    state_cpu_max: Duration::from_millis(200),
+    init_cpu_max: Duration::from_millis(500),
+};
+
+pub(crate) struct Router {
+    pub(crate) address: SocketAddr,
+    pub(crate) cells: Arc<Cells>,
+    pub(crate) shared: Shared,
+    pub(crate) settings: Settings,
+    pub(crate) proxy: Proxy,
+}
+
+/// What tests change of it.
+pub(crate) fn settings() -> Settings {
+    Settings {
+        listeners: vec!["127.0.0.1:0".parse().unwrap()],
+        workers: 1,
+        header_read: Duration::from_secs(10),
+        body_idle: Duration::from_secs(30),
+        keep_alive_idle: Duration::from_secs(75),
+        connections_max: 1_000,
+        drain: Duration::from_secs(10),
+    }
+}
+
+/// A policy that sends everything to these servers.
+pub(crate) fn everything_to(origins: &[&Origin]) -> String {
+    let servers: Vec<String> = origins.iter().map(|origin| format!("{:?}", origin.address.to_string())).collect();
+    format!("[upstreams.app]\nservers = [{}]\n[[routes]]\nname = \"app\"\nto = \"app\"\n", servers.join(", "))
+}
+
+impl Router {
+    pub(crate) fn start(policy: &str) -> Self {
+        Self::start_with(policy, settings())
+    }
+
+    pub(crate) fn start_with(policy: &str, settings: Settings) -> Self {
+        let cells = Arc::new(Cells::new());
+        let traffic = Arc::new(Traffic::new(settings.workers));
+        let snapshot = snapshot(policy, 1, &cells, &traffic, settings.workers);
+        let shared = Shared {
+            published: Arc::new(Published::new(snapshot, settings.workers)),
+            traffic,
+            effects: Arc::new(EffectQueue::default()),
+        };
+        let proxy = sluice_proxy::start(settings.clone(), shared.clone()).unwrap();
+        Self { address: proxy.addresses()[0], cells, shared, settings, proxy }
+    }
+
+    /// A router before one origin.
+    pub(crate) fn before(origin: &Origin) -> Self {
+        Self::start(&everything_to(&[origin]))
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
+    /// Publishes another policy and returns the snapshot before it.
+    pub(crate) fn publish(&self, policy: &str) -> Arc<Snapshot> {
+        let revision = self.shared.published.load().1.revision + 1;
+        let next = snapshot(policy, revision, &self.cells, &self.shared.traffic, self.settings.workers);
+        self.shared.published.publish(next)
+    }
+
+    pub(crate) fn in_flight(&self) -> u64 {
+        let workers = self.shared.traffic.workers().iter();
+        workers.map(|worker| worker.in_flight.load(std::sync::atomic::Ordering::Relaxed)).sum()
+    }
+}
+
+fn snapshot(policy: &str, revision: u64, cells: &Arc<Cells>, traffic: &Traffic, workers: usize) -> Arc<Snapshot> {
+    let source = Source { file: "test.toml".to_owned(), text: policy.to_owned() };
+    let policy = sluice_policy::parse(&[source]).unwrap_or_else(|faults| panic!("{faults}"));
+    let plugins = plugins(&policy, cells, workers);
+    Arc::new(Snapshot::new(revision, Arc::new(policy), plugins, cells, traffic))
+}
+
+fn plugins(policy: &Policy, cells: &Cells, workers: usize) -> Vec<Arc<Plugin>> {
+    policy.plugins.iter().map(|spec| Arc::new(load(spec, cells, workers))).collect()
+}
+
+/// Loads a component of the repository, as `cargo xtask plugins` leaves it.
+fn load(spec: &sluice_policy::Plugin, cells: &Cells, workers: usize) -> Plugin {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    let folder = std::env::var_os("SLUICE_PLUGINS_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
+    let file = folder.join(&spec.file);
+    let bytes =
+        std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", file.display()));
+    let artifact = ENGINE.get_or_init(|| Engine::new().unwrap()).compile(&bytes).unwrap();
+    let sluice_policy::Grants { state, alerts, abort, counters, tags, .. } = spec.grants.clone();
+    let grants = Grants { state, alerts, abort, counters, tags };
+    let config = spec.config.to_string();
+    let instance = || Instance::new(&artifact, &spec.name, &config, &grants, &LIMITS).unwrap();
+    let spare = instance();
+    let activation = Arc::clone(spare.activation());
+    let fields = |texts: &[String]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    let parts = plugin::Parts {
+        key: PluginKey { name: spec.name.clone(), digest: artifact.digest().to_string(), settings: config.clone() },
+        request_fields: fields(&activation.request_fields),
+        response_fields: fields(&activation.response_fields),
+        state: activation.state.iter().map(|key| cells.state(key)).collect(),
+        on_failure: spec.on_failure,
+        abort_granted: spec.grants.abort,
+        artifact: artifact.clone(),
+    };
+    Plugin::new(parts, activation, (0..workers).map(|_| instance()).collect(), spare)
+}
