@@ -1,1 +1,85 @@
-fn main() {}
+//! The binary `sluice`: arguments, wiring, shutdown. Each part is started here and nowhere else, in the order in which
+//! they need each other, and ended in the reverse order.
+
+mod args;
+mod check;
+mod lock;
+mod logging;
+mod parts;
+mod settings;
+mod signals;
+mod status;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+
+use crate::args::{Args, Command, RunArgs};
+use crate::lock::DataLock;
+use crate::parts::Parts;
+use crate::settings::Settings;
+use crate::signals::Signals;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Threads of the runtime of everything but the data plane: one that waits for the store while another answers.
+const CONTROL_THREADS: usize = 2;
+
+fn main() -> ExitCode {
+    let Args { command, log } = Args::parse();
+    logging::start(&log);
+    let outcome = match command {
+        Command::Run(args) => run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => check::check(&args),
+        Command::Status(args) => status::status(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        tell(&mut std::io::stderr(), &format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<()> {
+    let settings = Settings::load(args.config.as_deref())?;
+    let _lock = DataLock::take(&settings.config.folders.data)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(CONTROL_THREADS)
+        .thread_name("sluice-control")
+        .enable_all()
+        .build()
+        .context("start the control runtime")?;
+    runtime.block_on(serve(&settings))
+}
+
+async fn serve(settings: &Settings) -> anyhow::Result<()> {
+    let mut signals = Signals::listen().context("listen for signals")?;
+    let parts = Parts::new(settings.workers);
+    let (store, events) = parts.open_store(settings).await?;
+    let control = parts.start_control(settings, store, events).await?;
+    let proxy = parts.start_proxy(settings)?;
+    let admin = parts.start_admin(settings, control).await?;
+    announce(proxy.addresses(), admin.address);
+
+    let signal = signals.next().await;
+    tracing::info!(signal, "draining");
+    signals.exit_at_the_next();
+    parts.draining.cancel();
+    proxy.drain().await;
+    parts.end().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The one line on stdout: whoever started the process waits for it.
+fn announce(edge: &[std::net::SocketAddr], admin: std::net::SocketAddr) {
+    let edge: Vec<String> = edge.iter().map(|address| format!("http://{address}")).collect();
+    tell(&mut std::io::stdout(), &format!("ready edge={} admin=http://{admin}", edge.join(",")));
+}
+
+/// Prints a line. Nobody may listen: a closed pipe is no reason to stop serving.
+fn tell(out: &mut impl Write, line: &str) {
+    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
+}
