@@ -40,12 +40,14 @@ pub(crate) struct ResponseBody {
     exchange: Rc<Exchange>,
     /// Nothing is left to send.
     is_over: bool,
+    /// What ends the body, held back for one turn.
+    fault: Option<BodyFault>,
 }
 
 impl ResponseBody {
     /// `is_bare`: the response has no body on the wire, whatever its fields say (RFC 9110 section 6.4.1).
     pub(crate) fn new(content: Content, exchange: Rc<Exchange>, is_bare: bool) -> Self {
-        let mut body = Self { content, exchange, is_over: false };
+        let mut body = Self { content, exchange, is_over: false, fault: None };
         body.is_over = is_bare || body.is_end_stream();
         body
     }
@@ -60,6 +62,16 @@ impl ResponseBody {
         frame
     }
 
+    /// hyper drops what it has buffered when a body fails. It flushes whenever a body is not ready, so the client gets
+    /// what came before the fault if the fault waits for one turn.
+    fn fail(&mut self, fault: BodyFault, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        self.exchange.record.broke_off(fault.reason());
+        self.exchange.finish();
+        self.fault = Some(fault);
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
     fn over(&mut self) {
         self.is_over = true;
         self.exchange.finish();
@@ -71,17 +83,16 @@ impl Body for ResponseBody {
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+        if let Some(fault) = self.fault.take() {
+            return Poll::Ready(Some(Err(fault)));
+        }
         let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Streamed(body) => Pin::new(&mut **body).poll_frame(cx),
         };
         match polled {
             Poll::Ready(Some(Ok(frame))) => Poll::Ready(Some(Ok(self.sent(frame)))),
-            Poll::Ready(Some(Err(fault))) => {
-                self.exchange.record.broke_off(fault.reason());
-                self.exchange.finish();
-                Poll::Ready(Some(Err(fault)))
-            }
+            Poll::Ready(Some(Err(fault))) => self.fail(fault, cx),
             Poll::Ready(None) => {
                 self.over();
                 Poll::Ready(None)

@@ -55,8 +55,7 @@ impl Peer {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
-    let open = worker.connections.open();
+pub(crate) async fn serve(worker: Rc<Worker>, open: OpenConnection, stream: TcpStream, peer: SocketAddr) {
     worker.counters().connections.fetch_add(1, Ordering::Relaxed);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay refused");

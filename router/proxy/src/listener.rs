@@ -78,7 +78,8 @@ fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stop`. No error ends it; more than `connections_max` connections wait in the backlog.
+/// Accepts until `stop`. No error ends it. More than `connections_max` connections wait in the backlog; as every listener
+/// waits for one with room in sight, there may be one more for each listener but the first.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
@@ -89,7 +90,9 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
         match accepted {
             Ok((stream, peer)) => {
                 worker.counters().accepted.fetch_add(1, Ordering::Relaxed);
-                worker.tracker.spawn_local(connection::serve(Rc::clone(&worker), stream, peer));
+                // Counted here, so that the next accept knows of it.
+                let open = worker.connections.open();
+                worker.tracker.spawn_local(connection::serve(Rc::clone(&worker), open, stream, peer));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {

@@ -88,13 +88,16 @@ pub(crate) fn run(seed: Seed, sockets: Vec<TcpListener>, started: &SyncSender<io
     runtime.block_on(async {
         let stop = seed.stop.clone();
         let worker = Rc::new(Worker::new(seed));
-        match worker.listen(sockets, &stop) {
-            Ok(()) => tell(Ok(())),
+        let accepting = match worker.listen(sockets, &stop) {
+            Ok(accepting) => accepting,
             Err(error) => return tell(Err(error)),
-        }
+        };
+        tell(Ok(()));
         worker.tracker.spawn_local(follow_snapshots(Rc::clone(&worker), stop.clone()));
         worker.tracker.spawn_local(sweep(Rc::clone(&worker), stop.clone()));
         stop.cancelled().await;
+        // Nobody is told to leave before nobody can come any more.
+        accepting.wait().await;
         worker.drain().await;
     });
 }
@@ -120,7 +123,9 @@ impl Worker {
     fn new(seed: Seed) -> Self {
         let mut http = http1::Builder::new();
         // Times of head, idling and writing are kept by `connection`, with one timer for all of them.
-        http.header_read_timeout(None).pipeline_flush(true);
+        // Flushes of pipelined responses are not joined: hyper 1.12 then closes a connection with a broken request without
+        // flushing what was answered to it.
+        http.header_read_timeout(None).pipeline_flush(false);
         let registry = Registry::default();
         let (generation, snapshot) = seed.shared.published.load();
         let current = WorkerSnapshot::new(snapshot, None, seed.index, &registry, &seed.reaper);
@@ -140,12 +145,15 @@ impl Worker {
         }
     }
 
-    fn listen(self: &Rc<Self>, sockets: Vec<TcpListener>, stop: &CancellationToken) -> io::Result<()> {
+    /// Accepts on all sockets until `stop`; the tracker empties when the last of them is closed.
+    fn listen(self: &Rc<Self>, sockets: Vec<TcpListener>, stop: &CancellationToken) -> io::Result<TaskTracker> {
+        let accepting = TaskTracker::new();
         for socket in sockets {
             let listener = tokio::net::TcpListener::from_std(socket)?;
-            self.tracker.spawn_local(listener::accept(Rc::clone(self), listener, stop.clone()));
+            accepting.spawn_local(listener::accept(Rc::clone(self), listener, stop.clone()));
         }
-        Ok(())
+        accepting.close();
+        Ok(accepting)
     }
 
     /// Ends every connection: those that idle at once, those in use with their response, the rest at the deadline.

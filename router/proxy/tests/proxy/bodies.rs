@@ -61,7 +61,7 @@ async fn a_response_that_breaks_off_breaks_off_for_the_client() {
 
 #[tokio::test]
 async fn an_early_answer_reaches_a_client_that_is_still_sending() {
-    let origin = Origin::raw(|mut stream, _, _| async move {
+    let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();
         if read_head(&mut stream, &mut buffer).await.is_some() {
             let answer = b"HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig";
@@ -108,7 +108,7 @@ async fn an_expectation_is_met_when_the_body_is_wanted() {
 
 #[tokio::test]
 async fn a_server_that_is_late_is_a_504() {
-    let origin = Origin::raw(|mut stream, _, _| async move {
+    let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();
         while read_head(&mut stream, &mut buffer).await.is_some() {}
     })
@@ -152,7 +152,7 @@ async fn clients_that_stand_still_are_let_go() {
 
 #[tokio::test]
 async fn a_body_in_which_the_server_stands_still_breaks_off() {
-    let origin = Origin::raw(|mut stream, _, _| async move {
+    let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();
         if read_head(&mut stream, &mut buffer).await.is_some() {
             let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf").await;

@@ -65,7 +65,7 @@ async fn a_request_that_kills_every_server_is_given_up() {
 
 #[tokio::test]
 async fn a_connection_on_which_the_server_talks_unasked_is_dropped() {
-    let origin = Origin::raw(|mut stream, _, _| async move {
+    let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();
         while read_head(&mut stream, &mut buffer).await.is_some() {
             let answer =
@@ -118,7 +118,7 @@ async fn no_server_at_all_is_a_503_with_a_reason() {
 async fn connections_to_an_upstream_are_bounded_and_the_rest_wait() {
     static BUSY: AtomicUsize = AtomicUsize::new(0);
     static BUSIEST: AtomicUsize = AtomicUsize::new(0);
-    let origin = Origin::raw(|mut stream, _, _| async move {
+    let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();
         while read_head(&mut stream, &mut buffer).await.is_some() {
             BUSIEST.fetch_max(BUSY.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -147,10 +147,10 @@ async fn connections_to_an_upstream_are_bounded_and_the_rest_wait() {
 
 #[tokio::test]
 async fn a_client_that_leaves_ends_its_request_upstream() {
-    let origin = Origin::raw(|mut stream, _, notes| async move {
+    let origin = Origin::raw(|mut stream, notes| async move {
         let mut buffer = Vec::new();
         let head = read_head(&mut stream, &mut buffer).await.unwrap();
-        notes.note(crate::origin::Request { head, body: Vec::new(), connection: 0, place: 0 });
+        notes.note(crate::origin::Request { head, body: Vec::new(), place: 0 });
         // Waits for the router to leave.
         let _end = read_head(&mut stream, &mut buffer).await;
     })

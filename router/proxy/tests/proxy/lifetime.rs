@@ -17,13 +17,13 @@ use crate::router::{Router, everything_to, settings};
 async fn held() -> (Origin, Arc<Notify>) {
     let release = Arc::new(Notify::new());
     let released = Arc::clone(&release);
-    let origin = Origin::raw(move |mut stream, connection, notes| {
+    let origin = Origin::raw(move |mut stream, notes| {
         let released = Arc::clone(&released);
         async move {
             let mut buffer = Vec::new();
             for place in 0.. {
                 let Some(head) = read_head(&mut stream, &mut buffer).await else { return };
-                notes.note(Request { head, body: Vec::new(), connection, place });
+                notes.note(Request { head, body: Vec::new(), place });
                 released.notified().await;
                 if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {
                     return;
@@ -50,7 +50,7 @@ async fn a_drain_finishes_what_is_in_flight_and_closes_the_rest() {
     eventually("all are accepted", || accepted() == 3).await;
 
     let address = router.address;
-    let (drained, ()) = tokio::join!(router.proxy.drain(), async {
+    let ((), ()) = tokio::join!(router.proxy.drain(), async {
         assert!(idle.is_closed().await && silent.is_closed().await);
         assert!(TcpStream::connect(address).await.is_err(), "nothing listens");
         release.notify_one();
@@ -58,7 +58,6 @@ async fn a_drain_finishes_what_is_in_flight_and_closes_the_rest() {
         assert_eq!((reply.status, reply.text(), reply.header("connection")), (200, "ok", Some("close")));
         assert!(busy.is_closed().await);
     });
-    let () = drained;
 }
 
 #[tokio::test]

@@ -31,9 +31,7 @@ struct Seen {
 pub(crate) struct Request {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
-    /// Connection it came on, from 0.
-    pub(crate) connection: usize,
-    /// Its place on that connection, from 0.
+    /// Its place on its connection, from 0.
     pub(crate) place: usize,
 }
 
@@ -74,12 +72,12 @@ impl Origin {
     /// Answers every whole request as `plan` says.
     pub(crate) async fn start(plan: impl Fn(&Request) -> Plan + Send + Sync + 'static) -> Self {
         let plan = Arc::new(plan);
-        Self::raw(move |mut stream, connection, seen| {
+        Self::raw(move |mut stream, seen| {
             let plan = Arc::clone(&plan);
             async move {
                 let mut buffer = Vec::new();
                 for place in 0.. {
-                    let Some(request) = read_request(&mut stream, &mut buffer, connection, place).await else { return };
+                    let Some(request) = read_request(&mut stream, &mut buffer, place).await else { return };
                     let Plan { bytes, is_last } = plan(&request);
                     seen.note(request);
                     if stream.write_all(&bytes).await.is_err() || is_last {
@@ -96,8 +94,8 @@ impl Origin {
         Self::start(move |_| Plan::ok(text)).await
     }
 
-    /// Hands every connection to `serve`, with its number.
-    pub(crate) async fn raw<F>(serve: impl Fn(TcpStream, usize, Notes) -> F + Send + Sync + 'static) -> Self
+    /// Hands every connection to `serve`.
+    pub(crate) async fn raw<F>(serve: impl Fn(TcpStream, Notes) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -109,8 +107,8 @@ impl Origin {
         let accepting = tracker.spawn(async move {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                let (number, notes) = (notes.open(), notes.clone());
-                let served = serve(stream, number, notes.clone());
+                let notes = notes.opened();
+                let served = serve(stream, notes.clone());
                 connections.spawn(async move {
                     served.await;
                     notes.0.lock().unwrap().open -= 1;
@@ -151,11 +149,11 @@ impl Drop for Origin {
 pub(crate) struct Notes(Arc<Mutex<Seen>>);
 
 impl Notes {
-    fn open(&self) -> usize {
+    fn opened(&self) -> Self {
         let mut seen = self.0.lock().unwrap();
         seen.connections += 1;
         seen.open += 1;
-        seen.connections - 1
+        self.clone()
     }
 
     pub(crate) fn note(&self, request: Request) {
@@ -173,14 +171,9 @@ pub(crate) async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> O
     }
 }
 
-async fn read_request(
-    stream: &mut TcpStream,
-    buffer: &mut Vec<u8>,
-    connection: usize,
-    place: usize,
-) -> Option<Request> {
+async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, place: usize) -> Option<Request> {
     let head = read_head(stream, buffer).await?;
-    let mut request = Request { head, body: Vec::new(), connection, place };
+    let mut request = Request { head, body: Vec::new(), place };
     let length: usize = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     if request.header("transfer-encoding").is_some() {
         loop {
