@@ -37,8 +37,8 @@ pub(crate) struct Exports {
 
 /// The exports of one instance.
 ///
-/// Those that borrow their arguments are typed at each call: a typed function is bound to one lifetime, and the check
-/// of so short a list of types costs next to nothing (docs/bench/plugin-call-shapes.md).
+/// Those that borrow their arguments are typed at each call: a typed function is bound to one lifetime, and to go without
+/// the check would take `unsafe`. It costs 30 ns, a tenth of a call (docs/bench/plugin-call-shapes.md).
 #[derive(Clone, Copy)]
 pub(crate) struct Functions {
     pub(crate) init: Func,
