@@ -1,6 +1,6 @@
 //! `sluice check`: everything that a router would check before it publishes, without a router.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use sluice_wasm::Engine;
 
 use crate::args::CheckArgs;
 use crate::settings::{self, FILE, ReadError};
+use crate::tell;
 
 /// Checks and prints; the exit code says whether a router would take it.
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
@@ -19,14 +20,12 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         Ok(folders) => sluice_control::check(&Engine::new().context("start the plugin engine")?, &folders),
         Err(error) => refused(error)?,
     };
-    let mut out = io::stdout().lock();
-    if args.json {
-        let document = json!({"ok": checked.faults.is_empty(), "checked": checked});
-        writeln!(out, "{document:#}")
+    let text = if args.json {
+        format!("{:#}", json!({"ok": checked.faults.is_empty(), "checked": checked}))
     } else {
-        print(&mut out, &checked)
-    }
-    .context("print the result")?;
+        text(&checked)
+    };
+    tell(&mut io::stdout(), &text);
     Ok(if checked.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -56,16 +55,18 @@ fn refused(error: anyhow::Error) -> anyhow::Result<Checked> {
     }
 }
 
-fn print(out: &mut impl Write, checked: &Checked) -> io::Result<()> {
+/// Faults as a compiler shows them, and one line that sums up.
+fn text(checked: &Checked) -> String {
+    let mut text = String::new();
     for fault in &checked.faults {
-        writeln!(out, "{fault}\n")?;
+        text.push_str(&format!("{fault}\n\n"));
     }
     for other in checked.others.iter().filter(|other| other.fault.is_none()) {
-        writeln!(out, "note: no policy names plugin file {}", other.file)?;
+        text.push_str(&format!("note: no policy names plugin file {}\n", other.file));
     }
-    match checked.faults.len() {
-        0 => writeln!(out, "ok: {} routes, {} plugins", checked.routes, checked.plugins),
-        1 => writeln!(out, "1 fault"),
-        count => writeln!(out, "{count} faults"),
+    text + &match checked.faults.len() {
+        0 => format!("ok: {} routes, {} plugins", checked.routes, checked.plugins),
+        1 => "1 fault".to_owned(),
+        count => format!("{count} faults"),
     }
 }

@@ -1,6 +1,6 @@
 //! `sluice status`: what a running router says of itself, for people.
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 
 use crate::args::StatusArgs;
+use crate::tell;
 
 /// An admin port that takes longer is not well either.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
@@ -16,9 +17,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
     let status = runtime.block_on(ask(args))?;
-    let mut out = io::stdout().lock();
-    let printed = if args.json { writeln!(out, "{status:#}") } else { print(&mut out, &status) };
-    printed.context("print the status")?;
+    tell(&mut io::stdout(), &if args.json { format!("{status:#}") } else { text(&status) });
     Ok(if status["state"] == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -37,38 +36,35 @@ async fn ask(args: &StatusArgs) -> anyhow::Result<Value> {
     response.json().await.with_context(|| format!("read the answer of {url}"))
 }
 
-fn print(out: &mut impl Write, status: &Value) -> io::Result<()> {
-    let text = |pointer: &str| match status.pointer(pointer) {
+fn text(status: &Value) -> String {
+    let at = |pointer: &str| match status.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Null) | None => "-".to_owned(),
         Some(other) => other.to_string(),
     };
-    writeln!(out, "state     {}", text("/state"))?;
-    writeln!(out, "revision  {}", text("/revision"))?;
-    writeln!(out, "router    {}, {} workers", text("/router/version"), text("/router/workers"))?;
     let connected = if status.pointer("/store/connected") == Some(&Value::Bool(true)) { "connected" } else { "away" };
-    writeln!(out, "store     {}, {connected}", text("/store/kind"))?;
-    writeln!(out, "reloads   {} taken, {} refused", text("/reloads/ok"), text("/reloads/refused"))?;
-    for fault in status["faults"].as_array().into_iter().flatten() {
-        print_fault(out, fault)?;
-    }
-    Ok(())
+    let mut lines = vec![
+        format!("state     {}", at("/state")),
+        format!("revision  {}", at("/revision")),
+        format!("router    {}, {} workers", at("/router/version"), at("/router/workers")),
+        format!("store     {}, {connected}", at("/store/kind")),
+        format!("reloads   {} taken, {} refused", at("/reloads/ok"), at("/reloads/refused")),
+    ];
+    lines.extend(status["faults"].as_array().into_iter().flatten().flat_map(fault_lines));
+    lines.join("\n")
 }
 
-fn print_fault(out: &mut impl Write, fault: &Value) -> io::Result<()> {
+fn fault_lines(fault: &Value) -> Vec<String> {
     let text = |name: &str| fault[name].as_str().unwrap_or_default();
-    write!(out, "\nfault     {} {}", text("source"), text("subject"))?;
-    if let (Some(line), Some(column)) = (fault["line"].as_u64(), fault["column"].as_u64()) {
-        write!(out, ":{line}:{column}")?;
-    }
-    writeln!(out, ": {}", text("message"))?;
-    for line in text("excerpt").lines() {
-        writeln!(out, "          {line}")?;
-    }
-    if let Some(hint) = fault["hint"].as_str() {
-        writeln!(out, "          hint: {hint}")?;
-    }
-    Ok(())
+    let place = match (fault["line"].as_u64(), fault["column"].as_u64()) {
+        (Some(line), Some(column)) => format!(":{line}:{column}"),
+        _ => String::new(),
+    };
+    let mut lines =
+        vec![String::new(), format!("fault     {} {}{place}: {}", text("source"), text("subject"), text("message"))];
+    lines.extend(text("excerpt").lines().map(|line| format!("          {line}")));
+    lines.extend(fault["hint"].as_str().map(|hint| format!("          hint: {hint}")));
+    lines
 }
 
 #[cfg(test)]
@@ -85,11 +81,9 @@ mod tests {
             "faults": [{"source": "policy", "subject": "routes.d/a.toml", "message": "unknown key `upstrem`",
                         "line": 4, "column": 1, "excerpt": "    4 | upstrem\n      | ^", "hint": "did you mean `upstream`?"}],
         });
-        let mut out = Vec::new();
-        print(&mut out, &status).unwrap();
-        let text = String::from_utf8(out).unwrap();
+        let text = text(&status);
         assert!(text.starts_with("state     degraded\nrevision  3\n"), "{text}");
         assert!(text.contains("fault     policy routes.d/a.toml:4:1: unknown key `upstrem`\n"), "{text}");
-        assert!(text.contains("          hint: did you mean `upstream`?\n"), "{text}");
+        assert!(text.contains("          hint: did you mean `upstream`?"), "{text}");
     }
 }
