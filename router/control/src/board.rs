@@ -109,16 +109,16 @@ impl Board {
         for fault in &mut next {
             fault.since_ms = old.iter().find(|known| known.is_same(fault)).map_or(now_ms, |known| known.since_ms);
         }
-        let raised: Vec<Fault> =
-            next.iter().filter(|fault| !old.iter().any(|known| known.is_same(fault))).cloned().collect();
-        let cleared: Vec<Fault> =
-            old.into_iter().filter(|known| !next.iter().any(|fault| known.is_same(fault))).collect();
+        let is_new = |fault: &&Fault| !old.iter().any(|known| known.is_same(fault));
+        let raised: Vec<Fault> = next.iter().filter(is_new).cloned().collect();
+        let stands = |known: &Fault| next.iter().any(|fault| known.is_about(fault));
+        let cleared: Vec<Fault> = old.iter().filter(|known| !stands(known)).cloned().collect();
+        let moved = !raised.is_empty() || old.len() != next.len();
         content.faults = kept;
         content.faults.extend(next);
         drop(content);
         raised.iter().for_each(log_raised);
         cleared.iter().for_each(log_cleared);
-        let moved = !raised.is_empty() || !cleared.is_empty();
         if moved {
             self.touch();
         }

@@ -87,6 +87,11 @@ impl Fault {
         Self { file: Some(file.into()), ..self }
     }
 
+    /// True if both concern the same thing, whatever they say of it.
+    pub(crate) fn is_about(&self, other: &Self) -> bool {
+        (self.source, &self.subject) == (other.source, &other.subject)
+    }
+
     /// True if both say the same, whenever they began.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         (self.source, &self.subject, &self.message, self.line, self.column)
