@@ -18,6 +18,14 @@ pub(crate) struct Answer {
     pub(crate) response: Response<Content>,
 }
 
+impl Answer {
+    /// Nobody was picked: whatever a plugin chose before, no variant answers.
+    pub(crate) fn instead_of_a_variant(self, exchange: &Exchange) -> Self {
+        exchange.set_variant(None);
+        self
+    }
+}
+
 /// Where the bytes of a body come from.
 pub(crate) enum Content {
     /// All here; `None` when given away.

@@ -46,8 +46,10 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         answered = chain::measure(exchange, &head)?;
     }
     let answer = match (answered, exchange.target()?) {
-        (Some(answer), _) => answer,
-        (None, Target::Builtin(Builtin::Servers)) => list_servers::list(exchange, &head.headers),
+        (Some(answer), _) => answer.instead_of_a_variant(exchange),
+        (None, Target::Builtin(Builtin::Servers)) => {
+            list_servers::list(exchange, &head.headers).instead_of_a_variant(exchange)
+        }
         (None, Target::Upstreams(targets)) => {
             let choice = pick::pick(exchange, targets);
             forward::forward(exchange, head, choice).await?

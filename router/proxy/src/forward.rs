@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Method, Request, Response, Uri, Version};
 use hyper::body::Incoming;
+use rustix::io::Errno;
 use sluice_policy::Route;
 use tokio::time::{Instant, timeout_at};
 
@@ -41,6 +42,7 @@ pub(crate) async fn forward(exchange: &Rc<Exchange>, head: Head, mut choice: Cho
     let mut wants_fresh = false;
     loop {
         let mut lease = acquire(exchange, route, &mut choice, wants_fresh, deadline).await?;
+        let is_reused = lease.is_reused();
         let copy = copy_if_replayable(&request, upload);
         let patience = Patience { deadline, first_byte: route.timeouts.first_byte };
         let fault = match lease.send(request, upload, patience).await {
@@ -51,8 +53,8 @@ pub(crate) async fn forward(exchange: &Rc<Exchange>, head: Head, mut choice: Cho
             return stop;
         }
         // A pooled connection that failed says nothing of its server, but every pooled one may be as old.
-        if !lease.is_reused() {
-            choice.avoid(lease.server.server());
+        if !is_reused {
+            choice.set_failed(lease.server.server());
         }
         wants_fresh = true;
         request = match (fault, copy) {
@@ -129,14 +131,30 @@ async fn acquire(
                 return Ok(Lease { connection: Box::new(connection), server: in_flight, permit });
             }
             Err(error) => {
-                tracing::debug!(server = &*server.address, %error, "server left alone");
-                server.failed(Instant::now());
-                choice.avoid(&server);
+                tracing::debug!(
+                    server = &*server.address,
+                    error = &error as &dyn std::error::Error,
+                    "connecting failed"
+                );
+                if !is_ours(&error) {
+                    server.failed(Instant::now());
+                }
+                choice.set_unreachable(&server);
+                counters.retries.fetch_add(1, Ordering::Relaxed);
                 last = error;
             }
         }
     }
     Err(last)
+}
+
+/// True if this machine could not connect, whatever the server (`connect(2)`, `socket(2)`).
+fn is_ours(error: &Error) -> bool {
+    let Error::Connect(error) = error else { return false };
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM)
+    )
 }
 
 /// The server's response as the client gets it.

@@ -16,26 +16,29 @@ pub(crate) struct Choice {
     pub(crate) upstream: usize,
     /// Stable variant and its upstream: where a canary's requests go when no canary lives. Never the other way round.
     stable: Option<(usize, usize)>,
-    tried: Vec<Rc<Server>>,
+    /// Could not be connected to: not asked again.
+    unreachable: Vec<Rc<Server>>,
+    /// Took the request and failed: asked again only if there is no other.
+    failed: Vec<Rc<Server>>,
 }
 
 /// Chooses the upstream of a request whose route has these targets, and leaves the variant in the exchange.
 pub(crate) fn pick(exchange: &Exchange, targets: &[WeightedUpstream]) -> Choice {
-    let weighted = || by_weight(targets, exchange.connection.worker.random());
+    let weighted = by_weight(targets, exchange.connection.worker.random());
     let Some(rollout) = exchange.rollout_policy() else {
-        return Choice { upstream: weighted(), stable: None, tried: Vec::new() };
+        return Choice::new(weighted, None);
     };
-    let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted()));
-    let stable = rollout.variants.iter().position(|(name, _)| *name == rollout.stable);
-    let canary = rollout.variants.iter().position(|(name, _)| *name == rollout.canary);
+    let place = |wanted: &str| rollout.variants.iter().position(|(name, _)| name == wanted);
+    let (stable, canary) = (place(&rollout.stable), place(&rollout.canary));
+    let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted));
     let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
     if is_aborted && variant == canary {
         variant = stable;
     }
     exchange.set_variant(variant);
-    let upstream = variant.map_or_else(weighted, |variant| rollout.variants[variant].1);
+    let upstream_of = |variant: usize| rollout.variants[variant].1;
     let fallback = stable.filter(|_| variant == canary && stable != canary);
-    Choice { upstream, stable: fallback.map(|stable| (stable, rollout.variants[stable].1)), tried: Vec::new() }
+    Choice::new(variant.map_or(weighted, upstream_of), fallback.map(|stable| (stable, upstream_of(stable))))
 }
 
 /// The variant that an upstream serves.
@@ -58,26 +61,44 @@ fn by_weight(targets: &[WeightedUpstream], random: u64) -> usize {
 }
 
 impl Choice {
+    fn new(upstream: usize, stable: Option<(usize, usize)>) -> Self {
+        Self { upstream, stable, unreachable: Vec::new(), failed: Vec::new() }
+    }
+
     /// The next server to try, or `None` if there is no other.
     pub(crate) fn next_server(&mut self, exchange: &Exchange) -> Option<Rc<Server>> {
-        let now = Instant::now();
-        if let Some(live) = self.choose(exchange, now, Wanted::Live) {
+        if let Some(live) = self.next_live(exchange) {
             return Some(live);
         }
         if let Some((variant, upstream)) = self.stable.take() {
             tracing::warn!(request_id = exchange.request_id_text(), "no canary lives, stable takes its request");
             exchange.set_variant(Some(variant));
             self.upstream = upstream;
-            if let Some(live) = self.choose(exchange, now, Wanted::Live) {
+            if let Some(live) = self.next_live(exchange) {
                 return Some(live);
             }
         }
-        self.choose(exchange, now, Wanted::Any)
+        self.choose(exchange, Wanted::Any, |server| self.is_unreachable(server))
     }
 
-    /// Leaves a server out from now on.
-    pub(crate) fn avoid(&mut self, server: &Rc<Server>) {
-        self.tried.push(Rc::clone(server));
+    /// This server could not be connected to.
+    pub(crate) fn set_unreachable(&mut self, server: &Rc<Server>) {
+        self.unreachable.push(Rc::clone(server));
+    }
+
+    /// This server took the request and failed.
+    pub(crate) fn set_failed(&mut self, server: &Rc<Server>) {
+        self.failed.push(Rc::clone(server));
+    }
+
+    fn is_unreachable(&self, server: &Rc<Server>) -> bool {
+        self.unreachable.iter().any(|known| Rc::ptr_eq(known, server))
+    }
+
+    fn next_live(&self, exchange: &Exchange) -> Option<Rc<Server>> {
+        let has_failed = |server: &Rc<Server>| self.failed.iter().any(|known| Rc::ptr_eq(known, server));
+        self.choose(exchange, Wanted::Live, |server| self.is_unreachable(server) || has_failed(server))
+            .or_else(|| self.choose(exchange, Wanted::Live, |server| self.is_unreachable(server)))
     }
 
     /// The servers of the upstream.
@@ -85,12 +106,17 @@ impl Choice {
         exchange.worker_snapshot().group(self.upstream)
     }
 
-    fn choose(&self, exchange: &Exchange, now: Instant, wanted: Wanted) -> Option<Rc<Server>> {
+    fn choose(
+        &self,
+        exchange: &Exchange,
+        wanted: Wanted,
+        is_excluded: impl Fn(&Rc<Server>) -> bool,
+    ) -> Option<Rc<Server>> {
         let worker = &exchange.connection.worker;
         let snapshot = exchange.snapshot();
         let group = self.group(exchange);
         group.refresh(&snapshot.policy.upstreams[self.upstream], snapshot.cells.servers(), &worker.registry);
-        group.choose(now, wanted, &self.tried, worker.random())
+        group.choose(Instant::now(), wanted, is_excluded, worker.random())
     }
 }
 

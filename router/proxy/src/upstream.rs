@@ -155,12 +155,16 @@ impl Group {
             Members { version: Some(version), servers: ours.map(|server| registry.server(&server.addr)).collect() };
     }
 
-    /// The less used of two servers met at random (power of two choices), except those tried before.
-    pub(crate) fn choose(&self, now: Instant, wanted: Wanted, tried: &[Rc<Server>], random: u64) -> Option<Rc<Server>> {
+    /// The less used of two servers met at random (power of two choices).
+    pub(crate) fn choose(
+        &self,
+        now: Instant,
+        wanted: Wanted,
+        is_excluded: impl Fn(&Rc<Server>) -> bool,
+        random: u64,
+    ) -> Option<Rc<Server>> {
         let members = Rc::clone(&self.members.borrow().servers);
-        let is_eligible = |server: &&Rc<Server>| {
-            (wanted == Wanted::Any || server.is_live(now)) && !tried.iter().any(|tried| Rc::ptr_eq(tried, server))
-        };
+        let is_eligible = |server: &&Rc<Server>| (wanted == Wanted::Any || server.is_live(now)) && !is_excluded(server);
         let from = |start: u64| {
             let start = usize::try_from(start % (members.len() as u64).max(1)).unwrap_or_default();
             let (head, tail) = members.split_at(start);
@@ -183,38 +187,39 @@ mod tests {
         Group { members: RefCell::new(Members { version: None, servers }), gate: Rc::default() }
     }
 
-    fn chosen(group: &Group, now: Instant, wanted: Wanted, tried: &[Rc<Server>], random: u64) -> Option<String> {
-        group.choose(now, wanted, tried, random).map(|server| server.address.to_string())
+    fn chosen(group: &Group, now: Instant, wanted: Wanted, random: u64) -> Option<String> {
+        group.choose(now, wanted, |_| false, random).map(|server| server.address.to_string())
     }
 
     #[test]
     fn the_less_used_of_two_is_chosen() {
         let (group, now) = (group(&["a", "b"]), Instant::now());
-        let a = group.choose(now, Wanted::Live, &[], 0).unwrap();
+        let a = group.choose(now, Wanted::Live, |_| false, 0).unwrap();
         let _busy = a.enter();
-        assert_eq!(chosen(&group, now, Wanted::Live, &[], 1 << 32).as_deref(), Some("b"));
-        assert_eq!(chosen(&group, now, Wanted::Live, &[], 1).as_deref(), Some("b"));
-        assert_eq!(chosen(&group, now, Wanted::Live, &[a], 0).as_deref(), Some("b"), "what was tried is left out");
+        assert_eq!(chosen(&group, now, Wanted::Live, 1 << 32).as_deref(), Some("b"));
+        assert_eq!(chosen(&group, now, Wanted::Live, 1).as_deref(), Some("b"));
+        let other = group.choose(now, Wanted::Live, |server| Rc::ptr_eq(server, &a), 0).unwrap();
+        assert_eq!(&*other.address, "b", "what is excluded is left out");
     }
 
     #[test]
     fn a_server_that_failed_is_left_alone_for_a_while() {
         let (group, now) = (group(&["a"]), Instant::now());
-        let server = group.choose(now, Wanted::Live, &[], 0).unwrap();
+        let server = group.choose(now, Wanted::Live, |_| false, 0).unwrap();
         server.failed(now);
-        assert_eq!(chosen(&group, now, Wanted::Live, &[], 0), None);
-        assert_eq!(chosen(&group, now, Wanted::Any, &[], 0).as_deref(), Some("a"));
-        assert!(chosen(&group, now + EJECTED_FIRST, Wanted::Live, &[], 0).is_some());
+        assert_eq!(chosen(&group, now, Wanted::Live, 0), None);
+        assert_eq!(chosen(&group, now, Wanted::Any, 0).as_deref(), Some("a"));
+        assert!(chosen(&group, now + EJECTED_FIRST, Wanted::Live, 0).is_some());
         server.failed(now);
-        assert_eq!(chosen(&group, now + EJECTED_FIRST, Wanted::Live, &[], 0), None);
+        assert_eq!(chosen(&group, now + EJECTED_FIRST, Wanted::Live, 0), None);
         (0..64).for_each(|_| server.failed(now));
-        assert!(chosen(&group, now + EJECTED_MAX, Wanted::Live, &[], 0).is_some());
+        assert!(chosen(&group, now + EJECTED_MAX, Wanted::Live, 0).is_some());
         server.connected();
-        assert!(chosen(&group, now, Wanted::Live, &[], 0).is_some());
+        assert!(chosen(&group, now, Wanted::Live, 0).is_some());
     }
 
     #[test]
     fn an_empty_upstream_has_no_server() {
-        assert_eq!(chosen(&group(&[]), Instant::now(), Wanted::Any, &[], 7), None);
+        assert_eq!(chosen(&group(&[]), Instant::now(), Wanted::Any, 7), None);
     }
 }

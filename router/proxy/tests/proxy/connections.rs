@@ -64,6 +64,18 @@ async fn a_request_that_kills_every_server_is_given_up() {
 }
 
 #[tokio::test]
+async fn a_get_that_fails_on_one_server_goes_to_another() {
+    let (broken, sound) = (Origin::start(|_| Plan::close("")).await, Origin::saying("ok").await);
+    let router = Router::start(&everything_to(&[&broken, &sound]));
+    let mut client = router.client().await;
+    for _ in 0..30 {
+        assert_eq!(client.get("/").await.text(), "ok");
+    }
+    assert_eq!(sound.requests().len(), 30);
+    assert!(!broken.requests().is_empty(), "both are asked");
+}
+
+#[tokio::test]
 async fn a_connection_on_which_the_server_talks_unasked_is_dropped() {
     let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();

@@ -13,6 +13,10 @@ use crate::client::eventually;
 use crate::origin::{Origin, Request, read_head};
 use crate::router::{Router, everything_to, settings};
 
+/// Clients at a time, and requests of each, while something changes.
+const CLIENTS: usize = 32;
+const REQUESTS: usize = 100;
+
 /// An origin that answers when it is told to.
 async fn held() -> (Origin, Arc<Notify>) {
     let release = Arc::new(Notify::new());
@@ -116,11 +120,22 @@ async fn a_request_keeps_its_snapshot_and_an_idle_worker_keeps_none() {
 #[tokio::test]
 async fn no_request_fails_while_snapshots_change() {
     let origin = Origin::saying("ok").await;
-    let router = Router::before(&origin);
-    let mut client = router.client().await;
-    for _ in 0..100 {
-        drop(router.publish(&everything_to(&[&origin])));
-        assert_eq!(client.get("/").await.status, 200);
-    }
-    assert_eq!(origin.connections(), 1, "the pool survives every snapshot");
+    let settings = Settings { workers: 2, ..settings() };
+    let router = Router::start_with(&everything_to(&[&origin]), settings);
+    let clients = (0..CLIENTS).map(|_| async {
+        let mut client = router.client().await;
+        for _ in 0..REQUESTS {
+            assert_eq!(client.get("/").await.text(), "ok");
+        }
+    });
+    let reloads = async {
+        for _ in 0..REQUESTS {
+            drop(router.publish(&everything_to(&[&origin])));
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(futures_util::future::join_all(clients), reloads);
+    assert_eq!(origin.requests().len(), CLIENTS * REQUESTS);
+    assert!(origin.connections() <= CLIENTS, "the pools survive every snapshot");
+    assert_eq!(router.in_flight(), 0);
 }

@@ -1,5 +1,7 @@
 //! The data plane over real sockets: real clients on one side, real origins on the other, nothing in between but us.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their helpers")]
+
 mod bodies;
 mod client;
 mod connections;
