@@ -181,3 +181,15 @@ impl fmt::Display for PathPattern {
         }
     }
 }
+
+/// `GET,HEAD prefix /cats x-user=tom ?kind=tabby`: what a person needs to tell two matches apart.
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, method) in self.methods.iter().enumerate() {
+            write!(f, "{}{method}", if index == 0 { "" } else { "," })?;
+        }
+        write!(f, "{}{}", if self.methods.is_empty() { "" } else { " " }, self.path)?;
+        self.headers.iter().try_for_each(|header| write!(f, " {}={}", header.name, header.value))?;
+        self.query.iter().try_for_each(|parameter| write!(f, " ?{}={}", parameter.name, parameter.value))
+    }
+}

@@ -87,9 +87,8 @@ impl Cells {
             return Arc::clone(cell);
         }
         let mut states = self.states.write().unwrap_or_else(PoisonError::into_inner);
-        let cell = states
-            .entry(key.to_owned())
-            .or_insert_with(|| Arc::new(StateCell::new(key, Arc::clone(&self.clock))));
+        let cell =
+            states.entry(key.to_owned()).or_insert_with(|| Arc::new(StateCell::new(key, Arc::clone(&self.clock))));
         Arc::clone(cell)
     }
 
@@ -119,9 +118,7 @@ impl Cells {
     pub fn rollout(&self, name: &str, stable: &str, canary: &str) -> Arc<RolloutCell> {
         let state = self.state(&format!("rollout:{name}"));
         let mut rollouts = self.rollouts.write().unwrap_or_else(PoisonError::into_inner);
-        let cell = rollouts
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(RolloutCell::new(name, state)));
+        let cell = rollouts.entry(name.to_owned()).or_insert_with(|| Arc::new(RolloutCell::new(name, state)));
         cell.set_variants(stable, canary);
         Arc::clone(cell)
     }

@@ -35,6 +35,7 @@ pub struct Instance {
     functions: Functions,
     activation: Arc<Activation>,
     limits: Limits,
+    grants: Grants,
     refused_effects: u64,
     is_poisoned: bool,
     artifact: Artifact,
@@ -70,6 +71,7 @@ impl Instance {
             functions,
             activation: Arc::new(activation),
             limits: *limits,
+            grants: grants.clone(),
             refused_effects: 0,
             is_poisoned: false,
             artifact: artifact.clone(),
@@ -219,10 +221,8 @@ impl Instance {
     fn take_outcome(&mut self, export: &'static str, decision: Decision) -> Result<Box<Outcome>, CallError> {
         let (wire,) = self.call_typed(TAKE_OUTCOME, self.functions.take_outcome, ())?;
         let is_respond = matches!(decision, Decision::Respond { .. });
-        // Needs are within the grants, or the instance would not have loaded.
-        let granted = &self.artifact.manifest().needs;
         let log = &mut self.store.data_mut().log;
-        match outcome::check(wire, is_respond, granted, || log.admit()) {
+        match outcome::check(wire, is_respond, &self.grants, || log.admit()) {
             Ok(checked) => {
                 self.refused_effects += checked.refused;
                 Ok(Box::new(checked.outcome))

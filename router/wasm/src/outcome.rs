@@ -2,7 +2,7 @@
 
 use crate::bounds::{EFFECTS_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX, TEXT_BYTES_MAX};
 use crate::field_syntax::{is_set_by_router, is_token, is_value};
-use crate::manifest::Needs;
+use crate::grants::Grants;
 use crate::wire::{Level, WireEffect, WireOutcome, WireResponse};
 
 /// What a plugin wants beside its decision.
@@ -109,7 +109,7 @@ pub(crate) struct Checked {
 pub(crate) fn check(
     wire: WireOutcome,
     is_respond: bool,
-    granted: &Needs,
+    granted: &Grants,
     admit_line: impl FnMut() -> bool,
 ) -> Result<Checked, OutcomeFault> {
     if wire.response.is_some() && !is_respond {
@@ -176,7 +176,7 @@ fn name(what: &'static str, name: String) -> Result<String, OutcomeFault> {
 }
 
 /// Takes out what is not granted, and counts it; log lines past the allowance go too.
-fn keep_granted(effects: Vec<Effect>, granted: &Needs, mut admit_line: impl FnMut() -> bool) -> (Vec<Effect>, u64) {
+fn keep_granted(effects: Vec<Effect>, granted: &Grants, mut admit_line: impl FnMut() -> bool) -> (Vec<Effect>, u64) {
     let mut refused = 0;
     let mut kept = effects;
     kept.retain_mut(|effect| {

@@ -3,8 +3,8 @@
 use super::*;
 use crate::wire::{WireAlert, WireCounter, WireHeader, WireLogLine};
 
-fn all() -> Needs {
-    Needs { state: Vec::new(), alerts: true, abort: true, counters: true, tags: true }
+fn all() -> Grants {
+    Grants { state: Vec::new(), alerts: true, abort: true, counters: true, tags: true }
 }
 
 fn alert(abort_rollout: bool) -> WireEffect {
@@ -24,7 +24,7 @@ fn line() -> WireEffect {
     WireEffect::Log(WireLogLine { level: Level::Info, message: String::new() })
 }
 
-fn effects(effects: Vec<WireEffect>, granted: &Needs) -> Result<Checked, OutcomeFault> {
+fn effects(effects: Vec<WireEffect>, granted: &Grants) -> Result<Checked, OutcomeFault> {
     check(WireOutcome { response: None, effects }, false, granted, || true)
 }
 
@@ -40,14 +40,14 @@ fn effects_without_their_grant_are_taken_out_and_counted() {
     let every = || vec![alert(true), add("n"), tag("t"), line()];
     let checked = effects(every(), &all()).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.effects.len(), checked.refused), (4, 0));
-    let checked = effects(every(), &Needs::default()).unwrap_or_else(|fault| panic!("{fault}"));
+    let checked = effects(every(), &Grants::default()).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!(checked.refused, 3);
     assert_eq!(checked.outcome.effects, [Effect::Log { level: Level::Info, message: String::new() }]);
 }
 
 #[test]
 fn an_abort_without_its_grant_leaves_the_alert() {
-    let granted = Needs { alerts: true, ..Needs::default() };
+    let granted = Grants { alerts: true, ..Grants::default() };
     let checked = effects(vec![alert(true), alert(false)], &granted).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.effects.len(), checked.refused), (2, 1));
     assert!(

@@ -1,0 +1,198 @@
+//! `/v1/...`: what the router is doing, as JSON; flags; health probes. Parts shared by the other API files.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::extract::{FromRequest, Path, Query, Request, State};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sluice_control::{PluginInfo, Status};
+use sluice_model::alert::{Alert, AlertId};
+
+use crate::error::ApiError;
+use crate::{BODY_BYTES_MAX, Shared};
+
+/// Who the audit log names for flags changed here.
+const BY: &str = "admin";
+/// Alerts that one call returns at the most.
+pub(crate) const ALERTS_MAX: usize = 1_000;
+/// Alerts that a call returns unless it asks for more.
+const ALERTS_DEFAULT: usize = 100;
+
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/v1/status", get(status))
+        .route("/v1/snapshot", get(snapshot))
+        .route("/v1/routes", get(routes_list))
+        .route("/v1/plugins", get(plugins))
+        .route("/v1/flags", get(flags))
+        .route("/v1/flags/{name}", get(flag).put(set_flag))
+        .route("/v1/alerts", get(alerts))
+        .route("/v1/traffic", get(traffic))
+        .fallback(unknown)
+}
+
+/// `/healthz` (the process lives) and `/readyz` (it has a snapshot and takes traffic): no token, no detail.
+pub(crate) fn probes() -> Router<Shared> {
+    Router::new().route("/healthz", get(async || "ok\n")).route("/readyz", get(ready))
+}
+
+async fn ready(State(context): State<Shared>) -> (StatusCode, &'static str) {
+    if context.draining.is_cancelled() {
+        (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+    } else if context.handle.published().load().1.revision == 0 {
+        (StatusCode::SERVICE_UNAVAILABLE, "no policy yet\n")
+    } else {
+        (StatusCode::OK, "ready\n")
+    }
+}
+
+async fn unknown(request: Request) -> ApiError {
+    ApiError::NotFound(format!("no such endpoint: {} (see /v1/status)", request.method()))
+}
+
+async fn status(State(context): State<Shared>) -> Json<Status> {
+    Json(context.handle.status())
+}
+
+async fn plugins(State(context): State<Shared>) -> Json<Vec<PluginInfo>> {
+    Json(context.handle.plugins())
+}
+
+/// The current revision in short: what it routes where, and through what.
+async fn snapshot(State(context): State<Shared>) -> Json<Value> {
+    let (generation, snapshot) = context.handle.published().load();
+    let policy = &snapshot.policy;
+    let upstreams: Vec<Value> = policy.upstreams.iter().map(|upstream| json!({"name": upstream.name})).collect();
+    let plugins: Vec<Value> =
+        snapshot.plugins.iter().map(|plugin| json!({"name": plugin.name(), "digest": plugin.key.digest})).collect();
+    Json(json!({
+        "revision": snapshot.revision,
+        "generation": generation,
+        "routes": policy.routes.iter().map(|route| route.name.as_str()).collect::<Vec<_>>(),
+        "upstreams": upstreams,
+        "plugins": plugins,
+        "rollouts": policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect::<Vec<_>>(),
+    }))
+}
+
+async fn routes_list(State(context): State<Shared>) -> Json<Vec<Value>> {
+    let (_, snapshot) = context.handle.published().load();
+    let policy = &snapshot.policy;
+    let describe = |route: &sluice_policy::Route| {
+        let chain: Vec<&str> = route.chain.iter().map(|index| policy.plugins[*index].name.as_str()).collect();
+        let to: Value = match &route.target {
+            sluice_policy::Target::Builtin(builtin) => json!({"builtin": builtin.as_str()}),
+            sluice_policy::Target::Upstreams(upstreams) => upstreams
+                .iter()
+                .map(|to| json!({"upstream": policy.upstreams[to.upstream].name, "weight": to.weight}))
+                .collect(),
+        };
+        json!({
+            "name": route.name,
+            "hosts": route.hosts.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "matches": route.matches.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "plugins": chain,
+            "rollout": route.rollout.map(|index| policy.rollouts[index].name.as_str()),
+            "to": to,
+        })
+    };
+    Json(policy.routes.iter().map(describe).collect())
+}
+
+#[derive(Debug, Serialize)]
+struct Flag {
+    name: String,
+    /// `null` = no such key in the store, which counts as off.
+    value: Option<bool>,
+}
+
+async fn flags(State(context): State<Shared>) -> Json<Vec<Flag>> {
+    Json(context.handle.cells().switches().into_iter().map(|(name, value)| Flag { name, value }).collect())
+}
+
+async fn flag(State(context): State<Shared>, Path(name): Path<String>) -> Result<Json<Flag>, ApiError> {
+    let found = context.handle.cells().switches().into_iter().find(|(known, _)| *known == name);
+    let found = found.map(|(name, value)| Json(Flag { name, value }));
+    found.ok_or_else(|| ApiError::NotFound(format!("no flag is named `{name}`")))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlagValue {
+    value: bool,
+}
+
+async fn set_flag(
+    State(context): State<Shared>,
+    Path(name): Path<String>,
+    body: Body<FlagValue>,
+) -> Result<Json<Flag>, ApiError> {
+    let value = body.0.value;
+    context.handle.set_switch(&name, value, BY).await?;
+    Ok(Json(Flag { name, value: Some(value) }))
+}
+
+#[derive(Debug, Deserialize)]
+struct Page {
+    limit: Option<usize>,
+}
+
+/// Newest first; `?limit=N`, at most [`ALERTS_MAX`].
+async fn alerts(State(context): State<Shared>, Query(page): Query<Page>) -> Result<Json<Vec<Alert>>, ApiError> {
+    let newest = page.limit.unwrap_or(ALERTS_DEFAULT).min(ALERTS_MAX);
+    Ok(Json(context.handle.alerts(newest).await?))
+}
+
+/// Requests per route, variant and status class since the start.
+async fn traffic(State(context): State<Shared>) -> Json<Value> {
+    let classes = sluice_snapshot::traffic::CLASSES;
+    let routes: Vec<Value> = context
+        .handle
+        .traffic()
+        .routes()
+        .iter()
+        .flat_map(|route| {
+            let name = route.route().to_owned();
+            route.totals().into_iter().map(move |total| {
+                let requests: serde_json::Map<String, Value> = classes
+                    .iter()
+                    .zip(total.classes)
+                    .map(|(class, count)| ((*class).to_owned(), count.into()))
+                    .collect();
+                json!({"route": name, "variant": total.variant, "requests": requests, "micros": total.micros})
+            })
+        })
+        .collect();
+    Json(json!({"at_ms": now_ms(), "routes": routes}))
+}
+
+/// A JSON body whose faults name their place.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+        let body =
+            body.map_err(|_| ApiError::Invalid(format!("the body is over {BODY_BYTES_MAX} bytes, or broken")))?;
+        let parsed = serde_json::from_slice(&body);
+        parsed.map(Self).map_err(|error| ApiError::Invalid(format!("the body is not what is expected: {error}")))
+    }
+}
+
+/// Now, in milliseconds since the Unix epoch.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A fresh id for an abort that an operator asked for, so that each one counts.
+pub(crate) fn operator_id() -> AlertId {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    AlertId::derive(&["operator", &std::process::id().to_string(), &nanos.to_string()])
+}

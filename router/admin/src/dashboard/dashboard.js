@@ -1,0 +1,212 @@
+// The dashboard: asks the JSON API whenever /v1/events says so, and draws what it answers. No state of its own
+// but the last two minutes of request counts.
+"use strict";
+
+const WINDOW_SECONDS = 120;
+const SERIES = 4;
+const TOKEN_KEY = "sluice-token";
+const history = [];
+
+const find = (selector) => document.querySelector(selector);
+
+function element(tag, properties = {}, ...children) {
+  const { dataset, ...rest } = properties;
+  const node = Object.assign(document.createElement(tag), rest);
+  Object.assign(node.dataset, dataset || {});
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+async function call(method, path, body) {
+  const headers = {};
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  if (token) headers.Authorization = `Bearer ${token}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+  if (response.status === 401) find("#token").hidden = false;
+  if (response.status === 204) return null;
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error ? answer.error.message : response.statusText);
+  return answer;
+}
+
+function say(text) {
+  const message = find("#message");
+  message.textContent = text;
+  message.hidden = text === "";
+}
+
+// Runs a change that the operator asked for, then shows the new state or the reason why not.
+async function change(method, path, body) {
+  try {
+    await call(method, path, body);
+    say("");
+  } catch (error) {
+    say(error.message);
+  }
+  await refresh();
+}
+
+function table(target, headings, rows, empty) {
+  const box = find(`${target} > div`);
+  if (rows.length === 0) {
+    box.replaceChildren(element("p", { className: "soft", textContent: empty }));
+    return;
+  }
+  const head = element("tr", {}, ...headings.map((text) => element("th", { textContent: text })));
+  const cells = (row) => row.map((cell) => (cell instanceof Node ? element("td", {}, cell) : element("td", { textContent: cell ?? "–" })));
+  box.replaceChildren(element("table", {}, head, ...rows.map((row) => element("tr", {}, ...cells(row)))));
+}
+
+const badge = (text, tone) => element("span", { className: `badge ${tone}`, textContent: text });
+const ago = (ms) => `${Math.max(0, Math.round((Date.now() - ms) / 1000))} s ago`;
+const percent = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(1)} %`);
+
+function showStatus(status) {
+  const store = status.store.connected ? `${status.store.kind} store` : `${status.store.kind} store AWAY`;
+  find("#summary").textContent = `revision ${status.revision} · ${status.state} · ${store}`;
+  find("#summary").className = status.state === "ok" ? "" : "bad";
+  find("#faults").hidden = status.faults.length === 0;
+  find("#faults > div").replaceChildren(...status.faults.map((fault) => {
+    const place = fault.file ? `${fault.file}:${fault.line}:${fault.column}: ` : `${fault.source} ${fault.subject}: `;
+    const hint = fault.hint ? `\nhint: ${fault.hint}` : "";
+    return element("pre", { className: "bad", textContent: place + fault.message + hint });
+  }));
+}
+
+function showFlags(flags) {
+  const rows = flags.map((flag) => {
+    const on = flag.value === true;
+    const button = element("button", { textContent: on ? "turn off" : "turn on", ariaLabel: `turn ${flag.name} ${on ? "off" : "on"}` });
+    button.onclick = () => change("PUT", `/v1/flags/${encodeURIComponent(flag.name)}`, { value: !on });
+    return [flag.name, badge(on ? "on" : "off", on ? "good" : "soft"), button];
+  });
+  table("#flags", ["flag", "value", ""], rows, "no flags in the store");
+}
+
+const TONES = { running: "good", promoted: "good", paused: "warm", aborted: "bad", off: "soft" };
+const VERBS = { off: ["start"], running: ["pause", "promote", "abort"], paused: ["resume", "promote", "abort"], aborted: ["resume"], promoted: ["abort"] };
+
+function showRollouts(rollouts) {
+  const box = find("#rollouts > div");
+  if (box.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return;
+  box.replaceChildren(...rollouts.map((rollout) => {
+    const path = `/v1/rollouts/${encodeURIComponent(rollout.name)}`;
+    const buttons = VERBS[rollout.state].map((verb) => {
+      const button = element("button", { textContent: verb, className: verb === "abort" ? "danger" : "" });
+      button.onclick = () => change("POST", `${path}/${verb}`);
+      return button;
+    });
+    const input = element("input", { type: "number", min: 0, max: 100, step: 0.01, value: rollout.weight, ariaLabel: `weight of ${rollout.name} in percent` });
+    const set = element("button", { textContent: "set %" });
+    set.onclick = () => { input.blur(); change("PUT", path, { weight: Number(input.value) }); };
+    input.onkeydown = (event) => { if (event.key === "Enter") set.click(); };
+    input.disabled = set.disabled = rollout.state === "aborted";
+    return element("div", {},
+      element("div", { className: "row" }, element("strong", { textContent: rollout.name }), badge(rollout.state, TONES[rollout.state]),
+        element("span", { textContent: `${rollout.effective_weight} % to canary` })),
+      element("p", { className: "soft", textContent: `${rollout.reason || "no reason given"} (${rollout.by}, ${ago(rollout.changed_ms)})` }),
+      element("div", { className: "row" }, ...buttons, input, set));
+  }));
+}
+
+function showServers(servers) {
+  const rows = servers.map((server) => [server.id, server.addr, server.app, server.variant, server.release, badge(server.draining ? "draining" : "live", server.draining ? "warm" : "good"),
+    percent(server.cpu), percent(server.mem), `${(server.lease_ms / 1000).toFixed(0)} s`]);
+  table("#servers", ["id", "address", "app", "variant", "release", "state", "cpu", "memory", "lease"], rows, "no server holds a lease");
+}
+
+function showAlerts(alerts) {
+  const rows = alerts.map((alert) => [new Date(alert.at_ms).toLocaleTimeString(), alert.rule, alert.message, `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
+  table("#alerts", ["time", "rule", "message", "observed", "variant", "aborted", "request"], rows, "no alerts");
+}
+
+function showPlugins(plugins) {
+  const tones = { active: "good", refused: "bad", unused: "soft" };
+  const rows = plugins.map((plugin) => [plugin.name, badge(plugin.state, tones[plugin.state] || "soft"), plugin.version, (plugin.digest || "").slice(0, 12), plugin.fault]);
+  table("#plugins", ["plugin", "state", "version", "digest", "fault"], rows, "no plugins");
+}
+
+function remember(traffic) {
+  const counts = {};
+  for (const row of traffic.routes) {
+    const total = Object.values(row.requests).reduce((sum, count) => sum + count, 0);
+    const name = row.variant || "none";
+    counts[name] = (counts[name] || 0) + total;
+  }
+  history.push({ at: traffic.at_ms, counts });
+  while (history.length > 2 && history[0].at < traffic.at_ms - WINDOW_SECONDS * 1000) history.shift();
+}
+
+// Rates between samples that are at least half a second apart.
+function rates(name) {
+  const points = [];
+  let last = history[0];
+  for (const sample of history.slice(1)) {
+    const seconds = (sample.at - last.at) / 1000;
+    if (seconds < 0.5) continue;
+    points.push({ at: sample.at, rate: Math.max(0, ((sample.counts[name] || 0) - (last.counts[name] || 0)) / seconds) });
+    last = sample;
+  }
+  return points;
+}
+
+function drawTraffic(traffic) {
+  remember(traffic);
+  const names = [...new Set(history.flatMap((sample) => Object.keys(sample.counts)))].sort((a, b) => (a === "none") - (b === "none") || b.localeCompare(a));
+  const series = names.map((name) => ({ name, points: rates(name) }));
+  const top = Math.max(1, ...series.flatMap((line) => line.points.map((point) => point.rate)));
+  const svg = find("#traffic svg");
+  const now = traffic.at_ms;
+  svg.replaceChildren(...series.map((line, index) => {
+    const polyline = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
+    const place = (point) => `${(1200 * (1 - (now - point.at) / (WINDOW_SECONDS * 1000))).toFixed(1)},${(195 - 185 * (point.rate / top)).toFixed(1)}`;
+    polyline.setAttribute("points", line.points.map(place).join(" "));
+    polyline.setAttribute("class", `series-${index % SERIES}`);
+    return polyline;
+  }));
+  find("#traffic .legend").replaceChildren(...series.map((line, index) => {
+    const current = line.points.length ? line.points[line.points.length - 1].rate : 0;
+    const total = history[history.length - 1].counts[line.name] || 0;
+    return element("span", { className: `series-${index % SERIES}`, textContent: `■ ${line.name}: ${current.toFixed(1)}/s, ${total} in all` });
+  }), element("span", { className: "soft", textContent: `scale: ${top.toFixed(0)}/s` }));
+}
+
+const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
+let refreshing = false;
+let again = false;
+
+async function refresh() {
+  if (refreshing) { again = true; return; }
+  refreshing = true;
+  const asked = VIEWS.map(async ([name, show]) => show(await call("GET", `/v1/${name}`)));
+  const failed = (await Promise.allSettled(asked)).find((result) => result.status === "rejected");
+  if (failed) find("#summary").textContent = `not connected: ${failed.reason.message}`;
+  refreshing = false;
+  if (again) { again = false; await refresh(); }
+}
+
+// EventSource cannot send a token, so the stream is read by fetch.
+async function listen() {
+  for (;;) {
+    try {
+      const token = sessionStorage.getItem(TOKEN_KEY);
+      const response = await fetch("/v1/events", { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+      if (!response.ok) throw new Error(response.statusText);
+      const reader = response.body.getReader();
+      while (!(await reader.read()).done) await refresh();
+    } catch {
+      await refresh();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
+find("#token").onsubmit = (event) => {
+  event.preventDefault();
+  sessionStorage.setItem(TOKEN_KEY, find("#token input").value);
+  find("#token").hidden = true;
+  refresh();
+};
+refresh();
+listen();

@@ -1,0 +1,92 @@
+//! Errors of the admin port: one shape on the wire, `{"error":{"code","message"}}`.
+
+use std::net::SocketAddr;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+use sluice_control::CommandError;
+
+/// Why the admin port did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A public address without a token would let anyone steer traffic.
+    #[error("admin address {address} is not loopback, so it needs a token: set `token_env` under [admin]")]
+    TokenMissing {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address cannot be bound.
+    #[error("cannot bind admin address {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// What a caller of the API did wrong, or what went wrong here.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ApiError {
+    /// The request itself is wrong.
+    Invalid(String),
+    /// No such thing.
+    NotFound(String),
+    /// Not in this state; the text says what to do.
+    Refused(String),
+    /// No token, or a wrong one.
+    Unauthorized,
+    /// Not allowed from there, or with this token.
+    Forbidden(&'static str),
+    /// The store did not take it.
+    Store(String),
+}
+
+impl ApiError {
+    const fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::BAD_REQUEST,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Refused(_) => StatusCode::CONFLICT,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    fn parts(self) -> (&'static str, String) {
+        match self {
+            Self::Invalid(message) => ("invalid", message),
+            Self::NotFound(message) => ("not_found", message),
+            Self::Refused(message) => ("refused", message),
+            Self::Unauthorized => ("unauthorized", "send `Authorization: Bearer TOKEN`".to_owned()),
+            Self::Forbidden(message) => ("forbidden", message.to_owned()),
+            Self::Store(message) => ("store_unavailable", message),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let (code, message) = self.parts();
+        let mut response = (status, Json(json!({"error": {"code": code, "message": message}}))).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::NotFound(name) => Self::NotFound(name),
+            CommandError::Refused(reason) => Self::Refused(reason),
+            CommandError::Store(reason) => Self::Store(reason),
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! A running `sluice` with its own folders.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::process::{Process, binary, plugins};
+use crate::{client, eventually};
+
+/// A router and the folders it watches.
+pub struct Router {
+    /// The process.
+    pub process: Process,
+    /// `http://127.0.0.1:PORT` of the edge.
+    pub edge: String,
+    /// `http://127.0.0.1:PORT` of the admin port.
+    pub admin: String,
+    folder: TempDir,
+}
+
+/// How a router is set up before it starts.
+pub struct Setup {
+    folder: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+impl Setup {
+    /// Folders with the three first-party plugins, this policy and this store URL; free ports.
+    ///
+    /// # Errors
+    /// If plugins are not built, or files cannot be written.
+    pub fn new(policy: &str, store: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let root = folder.path();
+        std::fs::create_dir(root.join("routes.d"))?;
+        std::fs::create_dir(root.join("plugins.d"))?;
+        std::fs::write(root.join("routes.d/test.toml"), policy)?;
+        for plugin in ["feature-flags", "canary", "upload-alert"] {
+            let file = format!("{plugin}.wasm");
+            std::fs::copy(plugins()?.join(&file), root.join("plugins.d").join(&file))?;
+        }
+        let setup = Self { folder, environment: Vec::new() };
+        setup.write_process_config(store, "")?;
+        Ok(setup)
+    }
+
+    /// Rewrites `sluice.toml` with more lines for `[admin]`.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_process_config(&self, store: &str, admin: &str) -> Result<()> {
+        let text = format!(
+            "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[admin]\naddress = \"127.0.0.1:0\"\nlegacy_toggle = true\n{admin}\n\
+             [store]\nurl = \"{store}\"\nedge = \"test\"\n\n[limits]\nworkers = 2\n"
+        );
+        Ok(std::fs::write(self.folder.path().join("sluice.toml"), text)?)
+    }
+
+    /// A file below the router's folder.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Starts the router and waits until it serves.
+    ///
+    /// # Errors
+    /// If it ends instead.
+    pub async fn start(self) -> Result<Router> {
+        let mut process = launch(&self.folder, &self.environment)?;
+        let (edge, admin) = ready(&mut process).await?;
+        Ok(Router { process, edge, admin, folder: self.folder })
+    }
+
+    /// Starts the router where it is expected to refuse; the process as it is.
+    ///
+    /// # Errors
+    /// If it cannot be started at all.
+    pub fn launch(&self) -> Result<Process> {
+        launch(&self.folder, &self.environment)
+    }
+}
+
+fn launch(folder: &TempDir, environment: &[(String, String)]) -> Result<Process> {
+    let mut command = Command::new(binary("sluice")?);
+    command.args(["run", "--config"]).arg(folder.path().join("sluice.toml"));
+    command.env_remove("RUST_LOG").env("SLUICE_LOG", "info,access=off").envs(environment.iter().cloned());
+    Process::start("sluice", &mut command)
+}
+
+async fn ready(process: &mut Process) -> Result<(String, String)> {
+    let line = process.line("ready edge=").await?;
+    let (edge, admin) = line.split_once(" admin=").context("the ready line names edge and admin")?;
+    Ok((edge.to_owned(), admin.to_owned()))
+}
+
+impl Router {
+    /// Starts a router with this policy on the embedded store.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn start(policy: &str) -> Result<Self> {
+        Setup::new(policy, "embedded")?.start().await
+    }
+
+    /// A file below the router's folder.
+    #[must_use]
+    pub fn path(&self, relative: &str) -> PathBuf {
+        self.folder.path().join(relative)
+    }
+
+    /// A second router process on the same folders, where it is expected to refuse.
+    ///
+    /// # Errors
+    /// If it cannot be started at all.
+    pub fn launch_again(&self) -> Result<Process> {
+        launch(&self.folder, &[])
+    }
+
+    /// Starts the router again on its folders, after it has ended.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.process = launch(&self.folder, &[])?;
+        (self.edge, self.admin) = ready(&mut self.process).await?;
+        Ok(())
+    }
+
+    /// Replaces a file in one step, as an editor or a deploy does.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn replace(&self, relative: &str, content: &[u8]) -> Result<()> {
+        let path = self.path(relative);
+        let beside = path.with_extension("tmp");
+        std::fs::write(&beside, content)?;
+        Ok(std::fs::rename(beside, path)?)
+    }
+
+    /// `GET` on the admin port, as JSON.
+    ///
+    /// # Errors
+    /// If it is not answered with 200 and JSON.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        client::json(client::http().get(format!("{}{path}", self.admin))).await
+    }
+
+    /// A write on the admin port, as JSON; `null` for an empty answer.
+    ///
+    /// # Errors
+    /// If it is not answered with 2xx.
+    pub async fn post(&self, path: &str) -> Result<Value> {
+        client::json(client::http().post(format!("{}{path}", self.admin))).await
+    }
+
+    /// Revision that serves now.
+    ///
+    /// # Errors
+    /// If the admin port does not answer.
+    pub async fn revision(&self) -> Result<u64> {
+        self.get("/v1/status").await?["revision"].as_u64().context("status has a revision")
+    }
+
+    /// Waits until a fault is shown whose text contains `part`, and returns it.
+    pub async fn fault(&self, part: &str) -> Value {
+        eventually(&format!("a fault that says `{part}`"), async || {
+            let status = self.get("/v1/status").await?;
+            let faults = status["faults"].as_array().context("status lists faults")?;
+            let found = faults.iter().find(|fault| fault.to_string().contains(part)).cloned();
+            found.with_context(|| format!("faults: {faults:?}"))
+        })
+        .await
+    }
+
+    /// Waits until no fault is shown.
+    pub async fn healthy(&self) {
+        eventually("no faults", async || {
+            let status = self.get("/v1/status").await?;
+            anyhow::ensure!(status["faults"].as_array().is_some_and(Vec::is_empty), "{status}");
+            Ok(())
+        })
+        .await;
+    }
+}
+
+/// How long a router may take to drain in a test.
+pub const DRAIN: Duration = Duration::from_secs(20);
