@@ -34,7 +34,8 @@ fn raise(exchange: &Exchange, plugin: &Plugin, effect: AlertEffect) {
     effects.send(sluice_snapshot::Effect::Alert(Box::new(alert)));
 }
 
-/// Alerts of one rule about one thing, within one run of the rollout and one cooldown, are one alert with one id.
+/// Alerts of one rule and fingerprint within one cooldown are one alert with one id. What ends a run of a rollout is
+/// told apart from what ends the next: an offence right after a resume is news.
 fn alert(
     exchange: &Exchange,
     plugin: &Plugin,
@@ -42,14 +43,14 @@ fn alert(
     route: &str,
     rollout: Option<&RolloutCell>,
 ) -> Alert {
-    let fingerprint = rollout.map_or_else(|| plugin.name(), RolloutCell::name);
-    let run = rollout.map_or(0, RolloutCell::run);
+    let of_run = |rollout: &RolloutCell| format!("{}/{}", rollout.name(), rollout.run());
+    let fingerprint = rollout.map_or_else(|| plugin.name().to_owned(), of_run);
     let window = exchange.now_ms / ALERT_COOLDOWN_MS;
-    let id = AlertId::derive(&[&effect.rule, route, fingerprint, &run.to_string(), &window.to_string()]);
+    let id = AlertId::derive(&[&effect.rule, route, &fingerprint, &window.to_string()]);
     Alert {
         id,
         rule: effect.rule,
-        fingerprint: fingerprint.to_owned(),
+        fingerprint,
         route: route.to_owned(),
         plugin: plugin.name().to_owned(),
         message: effect.message,
