@@ -95,7 +95,7 @@ impl Setup {
 fn launch(folder: &TempDir, environment: &[(String, String)]) -> Result<Process> {
     let mut command = Command::new(binary("sluice")?);
     command.args(["run", "--config"]).arg(folder.path().join("sluice.toml"));
-    command.env_remove("RUST_LOG").env("SLUICE_LOG", "info,access=off").envs(environment.iter().cloned());
+    command.env("RUST_LOG", "info,access=off").envs(environment.iter().cloned());
     Process::start("sluice", &mut command)
 }
 
