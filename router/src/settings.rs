@@ -33,7 +33,12 @@ impl Settings {
             Some(workers) => workers,
             None => std::thread::available_parallelism().context("count the cores")?.get(),
         };
-        let tokens = Tokens { operator: operator_token(config.admin.token_env.as_deref())?, read_only: None };
+        let operator = token(config.admin.token_env.as_deref())?;
+        let read_only = token(config.admin.read_token_env.as_deref())?;
+        if operator.is_some() && operator == read_only {
+            bail!("read the admin tokens: the one that may only read is the operator's");
+        }
+        let tokens = Tokens { operator, read_only };
         Ok(Self { config, workers, tokens })
     }
 
@@ -83,7 +88,7 @@ pub(crate) fn resolve(folders: &mut Folders, base: &Path) {
     }
 }
 
-fn operator_token(variable: Option<&str>) -> anyhow::Result<Option<String>> {
+fn token(variable: Option<&str>) -> anyhow::Result<Option<String>> {
     let Some(variable) = variable else { return Ok(None) };
     match std::env::var(variable) {
         Ok(token) if !token.trim().is_empty() => Ok(Some(token.trim().to_owned())),
@@ -118,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_token_that_is_named_must_be_there() {
-        assert!(operator_token(None).unwrap().is_none());
-        assert!(operator_token(Some("SLUICE_NO_SUCH_VARIABLE")).is_err());
+        assert!(token(None).unwrap().is_none());
+        assert!(token(Some("SLUICE_NO_SUCH_VARIABLE")).is_err());
     }
 }

@@ -51,6 +51,8 @@ pub struct AdminConfig {
     pub address: SocketAddr,
     /// Environment variable that holds the operator's token; always set when the address is not loopback.
     pub token_env: Option<String>,
+    /// Environment variable that holds a token that may only read; set only beside `token_env`.
+    pub read_token_env: Option<String>,
     /// Whether `GET|POST /on` exists.
     pub legacy_toggle: bool,
 }
@@ -123,6 +125,7 @@ impl Default for AdminConfig {
         Self {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, ADMIN_PORT_DEFAULT)),
             token_env: None,
+            read_token_env: None,
             legacy_toggle: false,
         }
     }

@@ -79,6 +79,7 @@ fn admin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(AdminConf
     let address = keys.optional(reader, "address", address);
     let has_token = keys.find("token_env").is_some();
     let token_env = keys.optional(reader, "token_env", variable);
+    let read_token_env = keys.optional(reader, "read_token_env", variable);
     let legacy_toggle = keys.optional(reader, "legacy_toggle", boolean).unwrap_or(default.legacy_toggle);
     keys.finish(reader);
     if let Some((address, place)) = &address
@@ -88,19 +89,31 @@ fn admin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(AdminConf
         let hint = "write token_env = \"SLUICE_ADMIN_TOKEN\", or listen on 127.0.0.1";
         reader.missing(place, "an admin address that others can reach needs `token_env`", hint);
     }
+    if let Some(read) = &read_token_env
+        && !has_token
+    {
+        let hint = "write token_env = \"SLUICE_ADMIN_TOKEN\" beside it";
+        reader.missing(&read.place, "a token that may only read needs one that may write", hint);
+    }
     let (address, place) = address.unzip();
-    Some((AdminConfig { address: address.unwrap_or(default.address), token_env, legacy_toggle }, place))
+    let admin = AdminConfig {
+        address: address.unwrap_or(default.address),
+        token_env: token_env.map(|name| name.text),
+        read_token_env: read_token_env.map(|name| name.text),
+        legacy_toggle,
+    };
+    Some((admin, place))
 }
 
 /// Name of an environment variable (POSIX.1-2017 section 8.1).
-fn variable(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
-    let Named { text, place } = text(reader, value)?;
-    let begins = !text.starts_with(|first: char| first.is_ascii_digit());
-    if begins && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-        return Some(text);
+fn variable(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+    let name = text(reader, value)?;
+    let begins = !name.text.starts_with(|first: char| first.is_ascii_digit());
+    if begins && name.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return Some(name);
     }
     let hint = "write the name of the variable that holds the token, e.g. \"SLUICE_ADMIN_TOKEN\"";
-    reader.fault(&place, "this is no name of an environment variable", hint);
+    reader.fault(&name.place, "this is no name of an environment variable", hint);
     None
 }
 

@@ -17,6 +17,7 @@ fn the_example_is_read() {
     assert_eq!(config.listeners[0].address, "127.0.0.1:8080".parse().unwrap());
     assert_eq!(config.admin.address, "127.0.0.1:9900".parse().unwrap());
     assert_eq!(config.admin.token_env.as_deref(), Some("SLUICE_ADMIN_TOKEN"));
+    assert_eq!(config.admin.read_token_env.as_deref(), Some("SLUICE_READ_TOKEN"));
     assert!(config.admin.legacy_toggle);
     assert_eq!((&config.store.url, config.store.edge.as_str()), (&StoreUrl::Embedded, "main"));
     assert_eq!(config.store.switches, ["featureFlags"]);
@@ -58,6 +59,7 @@ fn wrong_values_say_what_to_write() {
         ),
         ("[admin]\naddress = \"0.0.0.0:1\"", "2:11: an admin address that others can reach needs `token_env`"),
         ("[admin]\ntoken_env = \"a-b\"", "2:13: this is no name of an environment variable"),
+        ("[admin]\nread_token_env = \"A\"", "2:18: a token that may only read needs one that may write"),
         ("[limits]\ndrain = 10", "2:9: a bare number has no unit | write it as \"10s\""),
         ("[limits]\nworkers = 0", "2:11: `0` is out of range | from 1 to 1024"),
         ("[limits]\nworkers = 1025", "2:11: `1025` is out of range"),
