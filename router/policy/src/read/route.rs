@@ -23,14 +23,15 @@ pub(crate) const CHAIN_MAX: usize = 16;
 /// What a timeout may be: from the resolution of a timer to a day.
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
 
-/// A route whose names are not yet resolved.
+/// A route whose names are not yet resolved. A faulty part is left out, so that the names of the others are looked at
+/// all the same; the parse has failed then.
 pub(crate) struct RouteDraft {
     pub(crate) name: String,
     pub(crate) hosts: Vec<HostPattern>,
     pub(crate) matches: Vec<MatchDraft>,
     chain: Vec<Named>,
     rollout: Option<Named>,
-    target: TargetDraft,
+    target: Option<TargetDraft>,
     timeouts: Timeouts,
     retries: Retries,
 }
@@ -40,7 +41,7 @@ impl RouteDraft {
         let Self { name, hosts, matches, chain, rollout, target, timeouts, retries } = self;
         let chain: Vec<_> = chain.iter().map(|plugin| scope.plugins.resolve(reader, "plugin", plugin)).collect();
         let rollout = rollout.map(|rollout| scope.rollouts.resolve(reader, "rollout", &rollout));
-        let target = target.resolve(reader, scope);
+        let target = target.and_then(|target| target.resolve(reader, scope));
         Some(Route {
             name,
             hosts,
@@ -69,16 +70,15 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, names: &mut Names, value: &'d Va
     let retries = keys.optional(reader, "retries", retries).unwrap_or_default();
     let place = keys.place().clone();
     keys.finish(reader);
-    let (name, target) = (name?, target?);
-    if let (Some(rollout), TargetDraft::Builtin(_)) = (&rollout, &target) {
+    if let (Some(rollout), Some(TargetDraft::Builtin(_))) = (&rollout, &target) {
         reader.fault(&rollout.place, "a built-in target has no variants", "remove `rollout`");
     }
+    let shown_at = name.as_ref().map_or(&place, |name| &name.place).clone();
+    let every = || Some(vec![MatchDraft { found: matching::every_request(), place: shown_at }]);
     let draft = RouteDraft {
-        hosts: hosts.unwrap_or_else(|| Some(vec![HostPattern::Any]))?,
-        matches: matches.unwrap_or_else(|| {
-            Some(vec![MatchDraft { found: matching::every_request(), place: name.place.clone() }])
-        })?,
-        name: name.text,
+        hosts: hosts.unwrap_or_else(|| Some(vec![HostPattern::Any])).unwrap_or_default(),
+        matches: matches.unwrap_or_else(every).unwrap_or_default(),
+        name: name.map(|name| name.text).unwrap_or_default(),
         chain,
         rollout,
         target,

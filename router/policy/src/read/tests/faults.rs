@@ -64,6 +64,15 @@ fn names_are_unique_over_all_files() {
 }
 
 #[test]
+fn a_faulty_route_still_has_its_names_looked_at() {
+    let text = route("match = { path = { prefx = \"/\" } }\nplugins = [\"gat\"]");
+    let rendered = parse_one(&text).unwrap_err().to_string();
+    for part in ["did you mean `prefix`?", "no plugin is named `gat`"] {
+        assert!(rendered.contains(part), "{rendered}");
+    }
+}
+
+#[test]
 fn names_of_nothing_suggest_what_exists() {
     for (text, expected) in [
         (route("plugins = [\"x\"]"), "6:12: no plugin is named `x` | none is declared"),
