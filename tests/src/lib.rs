@@ -3,10 +3,14 @@
 //! Nothing here sleeps to wait for an event: [`eventually`] asks again until a generous bound is over.
 
 pub mod client;
+pub mod crowd;
+pub mod load;
+pub mod metrics;
 pub mod process;
 pub mod redis_server;
 pub mod router;
 pub mod stack;
+pub mod upload;
 
 use std::time::Duration;
 

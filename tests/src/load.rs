@@ -1,0 +1,84 @@
+//! A steady stream of requests that runs beside a test, and the tally of what came back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use reqwest::{Client, StatusCode};
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::{client, eventually};
+
+/// Clients of a stream, each with connections of its own.
+const CLIENTS: u32 = 8;
+/// Pause of each client: together they send 800 requests a second and leave the machine to what is tested.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Failures whose text is kept; more say nothing that the first ones did not.
+const FAILURES_MAX: usize = 20;
+
+/// The running stream. Ends when it is dropped.
+pub struct Load {
+    answered: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    clients: JoinSet<Vec<String>>,
+}
+
+impl Load {
+    /// Starts it: `GET url`, each client as another user.
+    #[must_use]
+    pub fn start(url: &str) -> Self {
+        let (answered, stop) = (Arc::default(), Arc::default());
+        let mut clients = JoinSet::new();
+        for uid in 0..CLIENTS {
+            clients.spawn(send(url.to_owned(), uid, Arc::clone(&answered), Arc::clone(&stop)));
+        }
+        Self { answered, stop, clients }
+    }
+
+    /// Waits until `more` requests have been answered from now on.
+    pub async fn answers(&self, more: u64) {
+        let wanted = self.answered.load(Ordering::Relaxed) + more;
+        eventually("the stream of requests goes on", async || {
+            let answered = self.answered.load(Ordering::Relaxed);
+            ensure!(answered >= wanted, "{answered} of {wanted} were answered");
+            Ok(())
+        })
+        .await;
+    }
+
+    /// Ends it and tells how many requests were answered with 200.
+    ///
+    /// # Errors
+    /// If any request was not.
+    pub async fn finish(self) -> Result<u64> {
+        self.stop.store(true, Ordering::Relaxed);
+        let failures = self.clients.join_all().await.concat();
+        ensure!(failures.is_empty(), "requests failed: {failures:#?}");
+        Ok(self.answered.load(Ordering::Relaxed))
+    }
+}
+
+async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<String> {
+    let client = client::keep_alive();
+    let mut failures = Vec::new();
+    let mut pace = interval(PAUSE);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while !stop.load(Ordering::Relaxed) && failures.len() < FAILURES_MAX {
+        pace.tick().await;
+        match request(&client, &url, uid).await {
+            Ok(()) => _ = answered.fetch_add(1, Ordering::Relaxed),
+            Err(failure) => failures.push(format!("{failure:#}")),
+        }
+    }
+    failures
+}
+
+async fn request(client: &Client, url: &str, uid: u32) -> Result<()> {
+    let response = client::as_user(client.get(url), uid).send().await?;
+    let status = response.status();
+    let body = response.text().await?;
+    ensure!(status == StatusCode::OK, "{status}: {body}");
+    Ok(())
+}
