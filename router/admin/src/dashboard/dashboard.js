@@ -1,5 +1,6 @@
 // The dashboard: asks the JSON API whenever /v1/events says so, and draws what it answers. No state of its own
-// but the last two minutes of request counts.
+// but the last two minutes of request counts. A part is drawn again only when its answer differs: a button that is
+// replaced between press and release gets no click, and one that is replaced at all loses the keyboard's focus.
 "use strict";
 
 const WINDOW_SECONDS = 120;
@@ -59,7 +60,7 @@ function table(target, headings, rows, empty) {
 }
 
 const badge = (text, tone) => element("span", { className: `badge ${tone}`, textContent: text });
-const ago = (ms) => `${Math.max(0, Math.round((Date.now() - ms) / 1000))} s ago`;
+const clock = (ms) => new Date(ms).toLocaleTimeString();
 const percent = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(1)} %`);
 
 function showStatus(status) {
@@ -89,7 +90,7 @@ const VERBS = { off: ["start"], running: ["pause", "promote", "abort"], paused: 
 
 function showRollouts(rollouts) {
   const box = find("#rollouts > div");
-  if (box.contains(document.activeElement) && document.activeElement.tagName === "INPUT") return;
+  const typing = box.contains(document.activeElement) && document.activeElement.tagName === "INPUT" ? document.activeElement : null;
   box.replaceChildren(...rollouts.map((rollout) => {
     const path = `/v1/rollouts/${encodeURIComponent(rollout.name)}`;
     const buttons = VERBS[rollout.state].map((verb) => {
@@ -105,9 +106,14 @@ function showRollouts(rollouts) {
     return element("div", {},
       element("div", { className: "row" }, element("strong", { textContent: rollout.name }), badge(rollout.state, TONES[rollout.state]),
         element("span", { textContent: `${rollout.effective_weight} % to canary` })),
-      element("p", { className: "soft", textContent: `${rollout.reason || "no reason given"} (${rollout.by}, ${ago(rollout.changed_ms)})` }),
+      element("p", { className: "soft", textContent: `${rollout.reason || "no reason given"} (${rollout.by}, ${clock(rollout.changed_ms)})` }),
       element("div", { className: "row" }, ...buttons, input, set));
   }));
+  const successor = typing && [...box.querySelectorAll("input")].find((input) => input.ariaLabel === typing.ariaLabel);
+  if (successor) {
+    successor.value = typing.value;
+    successor.focus();
+  }
 }
 
 function showServers(servers) {
@@ -117,7 +123,7 @@ function showServers(servers) {
 }
 
 function showAlerts(alerts) {
-  const rows = alerts.map((alert) => [new Date(alert.at_ms).toLocaleTimeString(), alert.rule, alert.message, `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
+  const rows = alerts.map((alert) => [clock(alert.at_ms), alert.rule, alert.message, `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
   table("#alerts", ["time", "rule", "message", "observed", "variant", "aborted", "request"], rows, "no alerts");
 }
 
@@ -173,15 +179,28 @@ function drawTraffic(traffic) {
 }
 
 const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
+const drawn = {};
 let refreshing = false;
 let again = false;
+
+async function draw(name, show) {
+  const answer = await call("GET", `/v1/${name}`);
+  const text = JSON.stringify(answer);
+  if (drawn[name] === text) return;
+  show(answer);
+  drawn[name] = text;
+}
 
 async function refresh() {
   if (refreshing) { again = true; return; }
   refreshing = true;
-  const asked = VIEWS.map(async ([name, show]) => show(await call("GET", `/v1/${name}`)));
+  const asked = VIEWS.map(([name, show]) => draw(name, show));
   const failed = (await Promise.allSettled(asked)).find((result) => result.status === "rejected");
-  if (failed) find("#summary").textContent = `not connected: ${failed.reason.message}`;
+  if (failed) {
+    find("#summary").textContent = `not connected: ${failed.reason.message}`;
+    find("#summary").className = "bad";
+    delete drawn.status;
+  }
   refreshing = false;
   if (again) { again = false; await refresh(); }
 }
