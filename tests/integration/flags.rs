@@ -79,6 +79,8 @@ async fn no_other_spelling_passes_the_gate(kind: StoreKind) -> Result<()> {
         let answer = client::get_raw(&stack.router.edge, spelling).await?;
         assert!(answer.starts_with("HTTP/1.1 404 ") && !answer.contains("x-meow-server"), "{spelling}: {answer}");
     }
+    let posted = client::http().post(stack.edge("/set")).send().await?;
+    assert_eq!(posted.status(), StatusCode::NOT_FOUND, "no other method either");
     assert_eq!(status(&stack.edge("/get")).await?, StatusCode::NOT_FOUND, "nothing was stored");
 
     stack.set_flag(true).await?;
