@@ -47,7 +47,6 @@ pub async fn json(request: RequestBuilder) -> Result<Value> {
 }
 
 /// A request of the user `uid`, known by the cookie of the demo.
-#[must_use]
 pub fn as_user(request: RequestBuilder, uid: u32) -> RequestBuilder {
     request.header("cookie", format!("uid={uid}"))
 }
