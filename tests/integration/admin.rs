@@ -163,10 +163,10 @@ async fn wrong_requests_are_told_what_is_wrong() -> Result<()> {
         ("/v1/flags/featureFlags", r#"{"valeu": true}"#, StatusCode::BAD_REQUEST, "unknown field `valeu`"),
         ("/v1/flags/featureFlags", "{", StatusCode::BAD_REQUEST, "line 1 column 1"),
         ("/v1/flags/featureFlags", "", StatusCode::BAD_REQUEST, "EOF"),
-        ("/v1/flags/noSuchFlag", r#"{"value": true}"#, StatusCode::NOT_FOUND, "noSuchFlag"),
+        ("/v1/flags/noSuchFlag", r#"{"value": true}"#, StatusCode::CONFLICT, "`noSuchFlag` is no switch"),
         ("/v1/rollouts/demo", r#"{"weight": 101}"#, StatusCode::BAD_REQUEST, "100"),
         ("/v1/rollouts/demo", r#"{"weight": 0.001}"#, StatusCode::BAD_REQUEST, "decimal"),
-        ("/v1/rollouts/other", r#"{"weight": 10}"#, StatusCode::NOT_FOUND, "other"),
+        ("/v1/rollouts/other", r#"{"weight": 10}"#, StatusCode::NOT_FOUND, "no policy declares `other`"),
         ("/v1/servers/a", r#"{"id":"b","addr":"h:1","app":"a","variant":"v"}"#, StatusCode::BAD_REQUEST, "differs"),
     ] {
         let (status, message) = refusal(put(path, body.to_owned())).await?;
@@ -174,7 +174,7 @@ async fn wrong_requests_are_told_what_is_wrong() -> Result<()> {
         assert!(message.contains(part), "{path} {body}: {message}");
     }
     for (path, part) in
-        [("/v1/rollouts/other/abort", "other"), ("/v1/rollouts/demo/stop", "no verb `stop`"), ("/v1/nothing", "/v1/")]
+        [("/v1/rollouts/other/abort", "declares `other`"), ("/v1/rollouts/demo/stop", "no verb `stop`"), ("/v1/nothing", "/v1/")]
     {
         let (status, message) = refusal(request(&router, Method::POST, path)).await?;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");

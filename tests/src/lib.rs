@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps to wait for an event: [`eventually`] asks again until a generous bound is over.
 
+pub mod browser;
 pub mod client;
 pub mod crowd;
 pub mod load;

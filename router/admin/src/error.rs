@@ -84,7 +84,7 @@ impl IntoResponse for ApiError {
 impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::NotFound(name) => Self::NotFound(name),
+            CommandError::NotFound(_) => Self::NotFound(error.to_string()),
             CommandError::Refused(reason) => Self::Refused(reason),
             CommandError::Store(reason) => Self::Store(reason),
         }
