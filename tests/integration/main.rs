@@ -5,6 +5,7 @@ mod architecture;
 mod broken_input;
 mod browser;
 mod canary;
+mod demo;
 mod flags;
 mod hostile;
 mod lifecycle;

@@ -51,7 +51,15 @@ impl Process {
     /// # Errors
     /// If the process ends before, or [`PATIENCE`] is over.
     pub async fn line(&mut self, prefix: &str) -> Result<String> {
-        let end = tokio::time::Instant::now() + PATIENCE;
+        self.line_within(PATIENCE, prefix).await
+    }
+
+    /// [`Process::line`] with another bound.
+    ///
+    /// # Errors
+    /// If the process ends before, or the bound is over.
+    pub async fn line_within(&mut self, bound: Duration, prefix: &str) -> Result<String> {
+        let end = tokio::time::Instant::now() + bound;
         loop {
             let found = {
                 let lines = self.output.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Installing Debian packages, the last rung of both set-up ladders. Only as root, and no service is ever started.
+//! Installing Debian packages, the last rung of every set-up ladder. Only as root, and no service is ever started.
 
 use std::process::Command;
 

@@ -1,15 +1,17 @@
 //! `cargo xtask`: all set-up, tests and checks of Sluice, so that a fresh machine needs nothing but a Rust toolchain.
 //!
 //! One module per command (`plugins`, `test`, `check`, `demo`); below them what they share: the toolchain check
-//! (`toolchain`), the set-up ladders (`wasm_std`, `redis`, both over `apt`), the workspace as cargo sees it
+//! (`toolchain`), the set-up ladders (`wasm_std`; `redis` and `chromedriver` over `program`; all over `apt`), the workspace as cargo sees it
 //! (`workspace`), running commands (`process`) and printing (`say`). Nothing here is part of the router.
 
 mod apt;
 mod check;
+mod chromedriver;
 mod componentize;
 mod demo;
 mod plugins;
 mod process;
+mod program;
 mod redis;
 mod say;
 mod test;
@@ -24,7 +26,7 @@ use clap::{Parser, Subcommand};
 /// Set-up, demo, tests and checks of Sluice.
 ///
 /// Every command does its own set-up: the wasm32-unknown-unknown standard library for the plugins, a real redis-server
-/// for what needs one. If something cannot be had, one message names the command that installs it.
+/// and a browser for what needs one. If something cannot be had, one message names the command that installs it.
 #[derive(Parser)]
 #[command(
     name = "cargo xtask",
@@ -40,7 +42,7 @@ struct Arguments {
 enum Task {
     /// Run a router, two stable servers and one canary, and say what to try.
     Demo(demo::Options),
-    /// Run every test: units, end to end with real binaries and a real Redis, documentation.
+    /// Run every test: units, end to end with real binaries, Redis and browser, documentation.
     Test(test::Options),
     /// Build the plugins into target/plugins/NAME.wasm.
     Plugins(plugins::Options),

@@ -1,18 +1,22 @@
 //! `cargo xtask test`: set-up, then every test of the workspace.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::chromedriver::CHROMEDRIVER;
+use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{plugins, process, redis, say, toolchain};
+use crate::{apt, plugins, process, say, toolchain};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
 /// Tells the tests to run the long ones too.
 const LONG_VARIABLE: &str = "SLUICE_LONG";
+/// What the names of the tests with a browser begin with.
+const BROWSER_TESTS: &str = "browser::";
 
 /// Which tests to run.
 #[derive(Args)]
@@ -35,12 +39,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let workspace = Workspace::load()?;
     let plugins = plugins::build(&workspace, workspace.plugins(), &options.plugins)?;
     say::step("looking for redis-server");
-    let redis = redis::find()?;
+    let redis = REDIS.find()?;
     say::note(redis.display());
+    say::step("looking for a browser");
+    let browser = browser()?;
     say::step("building programs and tests");
     process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
 
-    let settings = Settings { plugins: &plugins, redis: &redis, long: options.long };
+    let settings = Settings { plugins: &plugins, redis: &redis, browser: browser.as_deref(), long: options.long };
     let mut failures = Vec::new();
     if options.filter.is_none() {
         say::step("running the documentation tests");
@@ -50,7 +56,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     // Last, so that its summary closes the output.
     say::step("running the tests");
-    failures.extend(process::run_as_is(settings.apply(&mut runner(&workspace, options))).err());
+    let mut runner = runner(&workspace, options);
+    if browser.is_none() {
+        runner.args(["--", "--skip", BROWSER_TESTS]);
+    }
+    failures.extend(process::run_as_is(settings.apply(&mut runner)).err());
+    if browser.is_none() {
+        let install = apt::install_line(CHROMEDRIVER.packages);
+        say::note(format_args!("tests with a browser: SKIPPED, there is none (Debian, as root: `{install}`)"));
+    }
     if failures.is_empty() {
         say::step("all tests passed");
         return Ok(());
@@ -59,16 +73,35 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bail!("{}", lines.join("; "))
 }
 
+/// The browser's driver; `None` if it cannot be had, which is an error only under CI.
+fn browser() -> Result<Option<PathBuf>> {
+    match CHROMEDRIVER.find() {
+        Ok(driver) => {
+            say::note(driver.display());
+            Ok(Some(driver))
+        }
+        Err(reason) if process::under_ci() => Err(reason),
+        Err(reason) => {
+            say::note(format_args!("{reason:#}"));
+            Ok(None)
+        }
+    }
+}
+
 /// What the tests are told by their environment.
 struct Settings<'a> {
     plugins: &'a Path,
     redis: &'a Path,
+    browser: Option<&'a Path>,
     long: bool,
 }
 
 impl Settings<'_> {
     fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.env(PLUGINS_VARIABLE, self.plugins).env(redis::VARIABLE, self.redis);
+        command.env(PLUGINS_VARIABLE, self.plugins).env(REDIS.variable, self.redis);
+        if let Some(browser) = self.browser {
+            command.env(CHROMEDRIVER.variable, browser);
+        }
         if self.long {
             command.env(LONG_VARIABLE, "1");
         }

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use ureq::http::Uri;
 
 use super::child::Child;
-use crate::{redis, say};
+use crate::redis::REDIS;
+use crate::say;
 
 /// For a connection or an answer on one machine or in one data centre.
 const ANSWER_MAX: Duration = Duration::from_secs(2);
@@ -95,7 +96,7 @@ impl Redis {
         if !address.ip().is_loopback() || self.guarded {
             bail!("no Redis answers at {address}, and only a plain one on this machine is started here");
         }
-        let program = redis::find()?;
+        let program = REDIS.find()?;
         say::step(format_args!("starting a Redis at {address}: none answers there"));
         let mut command = Command::new(program);
         command.args(["--bind", &address.ip().to_string(), "--port", &address.port().to_string()]);
