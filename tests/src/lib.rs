@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod client;
 pub mod crowd;
+pub mod hostile;
 pub mod load;
 pub mod metrics;
 pub mod process;

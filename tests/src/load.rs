@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Error, Result, ensure};
 use reqwest::{Client, StatusCode};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{client, eventually};
 
-/// Clients of a stream, each with connections of its own.
+/// Clients of a stream: every other one keeps its connection, the rest open one for each request.
 const CLIENTS: u32 = 8;
 /// Pause of each client: together they send 800 requests a second and leave the machine to what is tested.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -22,7 +22,7 @@ const FAILURES_MAX: usize = 20;
 pub struct Load {
     answered: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
-    clients: JoinSet<Vec<String>>,
+    clients: JoinSet<Vec<Error>>,
 }
 
 impl Load {
@@ -48,20 +48,32 @@ impl Load {
         .await;
     }
 
-    /// Ends it and tells how many requests were answered with 200.
+    /// Ends it and tells how many requests were answered with 200 by a server of a variant.
     ///
     /// # Errors
     /// If any request was not.
     pub async fn finish(self) -> Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
-        let failures = self.clients.join_all().await.concat();
+        let failures: Vec<Error> = self.clients.join_all().await.into_iter().flatten().collect();
         ensure!(failures.is_empty(), "requests failed: {failures:#?}");
+        Ok(self.answered.load(Ordering::Relaxed))
+    }
+
+    /// Waits until every client is refused, as nobody listens any more; tells how many requests were answered before.
+    ///
+    /// # Errors
+    /// If a request failed in any other way.
+    pub async fn finish_refused(self) -> Result<u64> {
+        let mut failures = self.clients.join_all().await.into_iter().flatten();
+        let is_refused = |error: &Error| error.downcast_ref().is_some_and(reqwest::Error::is_connect);
+        let other = failures.find(|error| !is_refused(error));
+        ensure!(other.is_none(), "a request failed while the router drained: {other:#?}");
         Ok(self.answered.load(Ordering::Relaxed))
     }
 }
 
-async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<String> {
-    let client = client::keep_alive();
+async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<Error> {
+    let client = if uid % 2 == 0 { client::keep_alive() } else { client::http() };
     let mut failures = Vec::new();
     let mut pace = interval(PAUSE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -69,7 +81,7 @@ async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicB
         pace.tick().await;
         match request(&client, &url, uid).await {
             Ok(()) => _ = answered.fetch_add(1, Ordering::Relaxed),
-            Err(failure) => failures.push(format!("{failure:#}")),
+            Err(failure) => failures.push(failure),
         }
     }
     failures
@@ -77,8 +89,8 @@ async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicB
 
 async fn request(client: &Client, url: &str, uid: u32) -> Result<()> {
     let response = client::as_user(client.get(url), uid).send().await?;
-    let status = response.status();
+    let (status, variant) = (response.status(), client::variant(&response));
     let body = response.text().await?;
-    ensure!(status == StatusCode::OK, "{status}: {body}");
+    ensure!(status == StatusCode::OK && variant.is_some(), "{status}, variant {variant:?}: {body}");
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A running `sluice` with its own folders.
 
 use std::path::PathBuf;
+use std::process::Output;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,6 +11,9 @@ use tokio::process::Command;
 
 use crate::process::{Process, binary, plugins};
 use crate::{client, eventually};
+
+/// The policy file of a test, below the router's folder.
+pub const POLICY_FILE: &str = "routes.d/test.toml";
 
 /// A router and the folders it watches.
 pub struct Router {
@@ -38,7 +42,7 @@ impl Setup {
         let root = folder.path();
         std::fs::create_dir(root.join("routes.d"))?;
         std::fs::create_dir(root.join("plugins.d"))?;
-        std::fs::write(root.join("routes.d/test.toml"), policy)?;
+        std::fs::write(root.join(POLICY_FILE), policy)?;
         for plugin in ["feature-flags", "canary", "upload-alert"] {
             let file = format!("{plugin}.wasm");
             std::fs::copy(plugins()?.join(&file), root.join("plugins.d").join(&file))?;
@@ -147,6 +151,56 @@ impl Router {
         let beside = path.with_extension("tmp");
         std::fs::write(&beside, content)?;
         Ok(std::fs::rename(beside, path)?)
+    }
+
+    /// Changes something and waits until a new revision serves; its number.
+    ///
+    /// # Errors
+    /// If it cannot be changed, or the admin port does not answer.
+    pub async fn publish(&self, change: impl FnOnce(&Self) -> Result<()>) -> Result<u64> {
+        let before = self.revision().await?;
+        change(self)?;
+        let published = eventually("a new revision serves", async || {
+            let status = self.get("/v1/status").await?;
+            let revision = status["revision"].as_u64().context("status has a revision")?;
+            anyhow::ensure!(revision > before, "{status}");
+            Ok(revision)
+        });
+        Ok(published.await)
+    }
+
+    /// What the admin port shows of a plugin.
+    ///
+    /// # Errors
+    /// If there is none of this name.
+    pub async fn plugin(&self, name: &str) -> Result<Value> {
+        let plugins = self.get("/v1/plugins").await?;
+        let named = plugins.as_array().and_then(|all| all.iter().find(|plugin| plugin["name"] == name));
+        named.cloned().with_context(|| format!("no plugin {name} in {plugins}"))
+    }
+
+    /// Makes the next start use the ports of this one, as a router with a fixed configuration does.
+    ///
+    /// # Errors
+    /// If `sluice.toml` cannot be rewritten.
+    pub fn keep_ports(&self) -> Result<()> {
+        let file = self.path("sluice.toml");
+        let mut text = std::fs::read_to_string(&file)?;
+        // The listener stands first.
+        for url in [&self.edge, &self.admin] {
+            let address = url.strip_prefix("http://").context("a plain http URL")?;
+            text = text.replacen("127.0.0.1:0", address, 1);
+        }
+        Ok(std::fs::write(file, text)?)
+    }
+
+    /// `sluice check` on the folders of this router.
+    ///
+    /// # Errors
+    /// If it cannot be started.
+    pub async fn check(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = Command::new(binary("sluice")?);
+        Ok(command.arg("check").arg(self.folder.path()).args(arguments).output().await?)
     }
 
     /// `GET` on the admin port, as JSON.
