@@ -173,9 +173,11 @@ async fn wrong_requests_are_told_what_is_wrong() -> Result<()> {
         assert_eq!(status, expected, "{path} {body}: {message}");
         assert!(message.contains(part), "{path} {body}: {message}");
     }
-    for (path, part) in
-        [("/v1/rollouts/other/abort", "declares `other`"), ("/v1/rollouts/demo/stop", "no verb `stop`"), ("/v1/nothing", "/v1/")]
-    {
+    for (path, part) in [
+        ("/v1/rollouts/other/abort", "declares `other`"),
+        ("/v1/rollouts/demo/stop", "no verb `stop`"),
+        ("/v1/nothing", "/v1/"),
+    ] {
         let (status, message) = refusal(request(&router, Method::POST, path)).await?;
         assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         assert!(message.contains(part), "{path}: {message}");

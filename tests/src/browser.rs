@@ -9,8 +9,9 @@ use tokio::process::Command;
 use crate::client;
 use crate::process::Process;
 
-/// No window, no first-run pages, and nothing that asks the network for anything but the page.
-const ARGUMENTS: [&str; 9] = [
+/// No window, no first-run pages, nothing that asks the network for anything but the page; and a pipe to the driver, whose
+/// end also ends a browser that a failed test could not close.
+const ARGUMENTS: [&str; 10] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -20,6 +21,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-component-update",
     "--disable-sync",
     "--window-size=1280,1400",
+    "--remote-debugging-pipe",
 ];
 /// Announces the port that was free.
 const ANNOUNCEMENT: &str = "ChromeDriver was started successfully on port ";
@@ -118,15 +120,6 @@ impl Browser {
     /// If it throws.
     pub async fn run(&self, script: &str) -> Result<Value> {
         self.ask(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] })).await
-    }
-
-    /// The page as a PNG in base64.
-    ///
-    /// # Errors
-    /// If the browser makes none.
-    pub async fn screenshot(&self) -> Result<String> {
-        let image = self.ask(Method::GET, "/screenshot", &Value::Null).await?;
-        Ok(image.as_str().context("a screenshot is text")?.to_owned())
     }
 
     /// What the page and the browser wrote to the console since the last look.
