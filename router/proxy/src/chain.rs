@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use sluice_snapshot::Link;
 use sluice_snapshot::plugin::Phase;
 use sluice_wasm::{Decision, SizeUnit, Verdict};
+use tokio::time::timeout;
 
 use crate::answer::{Answer, Content};
 use crate::effects;
@@ -16,14 +17,34 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::fields;
 use crate::head::Head;
-use crate::instance::InstanceCell;
+use crate::instance::{INSTANCE_WAIT_MAX, InstanceCell};
 use crate::meter::{self, Measure, Meter};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
+/// Waits, within a bound, where a fault of an earlier request left a plugin of these without an instance. What comes
+/// next must be called before anything else is awaited.
+async fn instances(exchange: &Exchange, phases: &[&[Link]]) {
+    let awaited = || {
+        let mut links = phases.iter().copied().flatten().copied();
+        let link = links.find(|link| exchange.instance(*link).is_awaited() && exchange.applicable(*link).is_some());
+        link.map(|link| exchange.instance(link))
+    };
+    let Some(first) = awaited() else { return };
+    let present = async {
+        first.present().await;
+        while let Some(instance) = awaited() {
+            instance.present().await;
+        }
+    };
+    // Late: the call fails as the plugin's policy says.
+    let _late = timeout(INSTANCE_WAIT_MAX, present).await;
+}
+
 /// The request phase: the head, before a server is picked. `Some`: a plugin answers.
-pub(crate) fn request(exchange: &Exchange, head: &Head) -> Result<Option<Answer>, Error> {
+pub(crate) async fn request(exchange: &Exchange, head: &Head) -> Result<Option<Answer>, Error> {
     let Some(route) = exchange.route() else { return Ok(None) };
+    instances(exchange, &[&route.request_phase, &route.body_size_phase]).await;
     for link in &route.request_phase {
         if exchange.applicable(*link).is_none() {
             continue;
@@ -85,8 +106,9 @@ pub(crate) fn body_size(
 
 /// The response phase: in reverse, from the last plugin, or from the one that answered. A plugin's answer replaces the
 /// one that it was shown.
-pub(crate) fn response(exchange: &Exchange, mut answer: Answer) -> Result<Answer, Error> {
+pub(crate) async fn response(exchange: &Exchange, mut answer: Answer) -> Result<Answer, Error> {
     let Some(route) = exchange.route() else { return Ok(answer) };
+    instances(exchange, &[&route.response_phase]).await;
     for link in &route.response_phase {
         if answer.position.is_some_and(|position| link.position > position) || exchange.applicable(*link).is_none() {
             continue;

@@ -41,7 +41,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         return Ok(respond::options());
     }
     matching::find(exchange, &head)?;
-    let mut answered = chain::request(exchange, &head)?;
+    let mut answered = chain::request(exchange, &head).await?;
     if answered.is_none() {
         answered = chain::measure(exchange, &head)?;
     }
@@ -55,7 +55,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
             forward::forward(exchange, head, choice).await?
         }
     };
-    chain::response(exchange, answer)
+    chain::response(exchange, answer).await
 }
 
 /// What the steps of one request know. It ends with the last byte of the response, or when the client leaves.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sluice_policy::FailurePolicy;
 use sluice_snapshot::plugin::Phase;
@@ -11,7 +12,10 @@ use sluice_wasm::{CallError, Instance, Verdict};
 use crate::error::Error;
 use crate::reaper::{Reaper, Remains};
 
-/// Cause in the metrics when a worker waits for a fresh instance.
+/// How long a request waits for fresh instances where faults took the old ones. Control makes one each 100 ms at the
+/// slowest, so a request that comes right after several that trapped still gets its turn.
+pub(crate) const INSTANCE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// Cause in the metrics when no fresh instance came in time.
 const CAUSE_MISSING: &str = "missing";
 /// Cause in the metrics when a plugin chooses a variant that the route does not have.
 const CAUSE_FOREIGN_VARIANT: &str = "foreign-variant";
@@ -50,6 +54,23 @@ impl InstanceCell {
         Self { plugin: Arc::clone(plugin), worker, slot: RefCell::new(slot), reaper }
     }
 
+    /// True after a fault, until there is a fresh instance; never where the policy is to go on without the plugin.
+    pub(crate) fn is_awaited(&self) -> bool {
+        matches!(self.plugin.on_failure, FailurePolicy::Closed { .. }) && self.slot.borrow().instance.is_none()
+    }
+
+    /// Completes when there is an instance: a fault costs its own request, not those after it. Cancel safe.
+    pub(crate) async fn present(&self) {
+        loop {
+            let deposited = self.plugin.deposited();
+            self.slot.borrow_mut().refill(&self.plugin, self.worker);
+            if !self.is_awaited() {
+                return;
+            }
+            deposited.await;
+        }
+    }
+
     /// Calls the plugin. `Ok(None)`: it failed, and its policy is to go on without it.
     pub(crate) fn call(
         &self,
@@ -58,9 +79,7 @@ impl InstanceCell {
         call: impl FnOnce(&mut Instance) -> Result<Verdict, CallError>,
     ) -> Result<Option<Verdict>, Error> {
         let slot = &mut *self.slot.borrow_mut();
-        if slot.instance.is_none() {
-            slot.replace(self.plugin.take(self.worker));
-        }
+        slot.refill(&self.plugin, self.worker);
         let Some(instance) = &mut slot.instance else {
             return self.failed(CAUSE_MISSING);
         };
@@ -135,6 +154,13 @@ impl InstanceCell {
 }
 
 impl Slot {
+    /// Takes a fresh instance where there is none.
+    fn refill(&mut self, plugin: &Plugin, worker: usize) {
+        if self.instance.is_none() {
+            self.replace(plugin.take(worker));
+        }
+    }
+
     /// Another instance knows no state yet.
     fn replace(&mut self, instance: Option<Instance>) -> Option<Instance> {
         self.told.clock = None;

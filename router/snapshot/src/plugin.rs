@@ -7,6 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use sluice_model::field::Field;
 use sluice_policy::FailurePolicy;
 use sluice_wasm::{Activation, Artifact, Instance};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::cells::StateCell;
 
@@ -47,6 +49,7 @@ pub struct Plugin {
     pub stats: PluginStats,
     mailboxes: Vec<Mutex<Option<Instance>>>,
     spare: Mutex<Option<Instance>>,
+    deposited: Notify,
 }
 
 /// The parts of a [`Plugin`] that control has made ready.
@@ -85,6 +88,7 @@ impl Plugin {
             stats,
             mailboxes: instances.into_iter().map(|instance| Mutex::new(Some(instance))).collect(),
             spare: Mutex::new(Some(spare)),
+            deposited: Notify::new(),
         }
     }
 
@@ -117,7 +121,14 @@ impl Plugin {
             return Some(instance);
         }
         *spare = Some(instance);
+        drop(spare);
+        self.deposited.notify_waiters();
         None
+    }
+
+    /// Completes when a spare is put there after this call.
+    pub fn deposited(&self) -> Notified<'_> {
+        self.deposited.notified()
     }
 }
 
