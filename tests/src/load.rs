@@ -73,7 +73,7 @@ impl Load {
 }
 
 async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<Error> {
-    let client = if uid % 2 == 0 { client::keep_alive() } else { client::http() };
+    let client = if uid.is_multiple_of(2) { client::keep_alive() } else { client::http() };
     let mut failures = Vec::new();
     let mut pace = interval(PAUSE);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
