@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::drain::OpenConnection;
+use crate::drain::{OpenConnection, Stage};
 use crate::exchange;
 use crate::proxy::Settings;
 use crate::stream::SharedStream;
@@ -93,7 +93,13 @@ async fn drive(connection: &Rc<Connection>, stream: &SharedStream, open: &OpenCo
             open.register(cx.waker());
             is_registered = true;
         }
-        if worker.connections.is_draining() && !is_told {
+        // One that waits for a request is told by the answer to it, or when that does not come.
+        let is_last = match worker.connections.stage() {
+            Stage::Serving => false,
+            Stage::LastAnswers => connection.clock.is_busy(),
+            Stage::Closing | Stage::Over => true,
+        };
+        if is_last && !is_told {
             is_told = true;
             http.as_mut().graceful_shutdown();
         }
@@ -134,6 +140,10 @@ impl Clock {
     /// A head is complete.
     pub(crate) fn busy(&self) {
         self.phase.set(Phase::Busy);
+    }
+
+    fn is_busy(&self) -> bool {
+        self.phase.get() == Phase::Busy
     }
 
     /// A response is out.

@@ -1,4 +1,7 @@
 //! The open client connections of a worker: how many there are, and how each of them learns of a drain.
+//!
+//! A connection that waits for a request is not closed at once: a request that is on its way would be lost, and few
+//! clients dare to send it again. It may send one more, whose answer says that it is the last.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -9,15 +12,28 @@ use tokio::sync::Notify;
 
 /// All open client connections of one worker.
 ///
-/// Connections are asked at each of their polls whether a drain began, so asking is one load; each leaves its waker
-/// here once, and is woken once.
+/// Connections ask at each of their polls how far the drain is, so asking is one load; each leaves its waker here once,
+/// and is woken at each step.
 #[derive(Debug, Default)]
 pub(crate) struct Connections {
     open: RefCell<BTreeMap<u64, Option<Waker>>>,
     next: Cell<u64>,
-    draining: Cell<bool>,
-    over: Cell<bool>,
+    stage: Cell<Stage>,
     closed: Notify,
+}
+
+/// How far a drain is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stage {
+    /// There is none.
+    #[default]
+    Serving,
+    /// Every answer is the last one of its connection.
+    LastAnswers,
+    /// Connections without a request in flight are closed.
+    Closing,
+    /// The deadline has passed.
+    Over,
 }
 
 /// One open connection; ends with its drop.
@@ -37,32 +53,27 @@ impl Connections {
 
     /// Completes when fewer than `connections_max` are open. Cancel safe.
     pub(crate) async fn below(&self, connections_max: usize) {
-        while self.open.borrow().len() >= connections_max.max(1) {
+        while !self.has_room(connections_max) {
             self.closed.notified().await;
         }
     }
 
-    /// True once a drain began.
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.get()
+    /// How far the drain is.
+    pub(crate) fn stage(&self) -> Stage {
+        self.stage.get()
     }
 
-    /// Begins the drain and wakes every connection.
-    pub(crate) fn drain(&self) {
-        self.draining.set(true);
+    /// Takes the drain further and wakes every connection. What is dropped once it is over starts nothing any more.
+    pub(crate) fn advance(&self, stage: Stage) {
+        self.stage.set(stage);
         for waker in self.open.borrow().values().flatten() {
             waker.wake_by_ref();
         }
     }
 
-    /// The deadline of the drain has passed: what is dropped from now on starts nothing any more.
-    pub(crate) fn end(&self) {
-        self.over.set(true);
-    }
-
-    /// True once the deadline of the drain has passed.
-    pub(crate) fn is_over(&self) -> bool {
-        self.over.get()
+    /// True where one more may be taken in.
+    pub(crate) fn has_room(&self, connections_max: usize) -> bool {
+        self.open.borrow().len() < connections_max.max(1)
     }
 }
 

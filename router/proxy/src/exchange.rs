@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::answer::{Answer, ResponseBody};
 use crate::body::Upload;
 use crate::connection::Connection;
+use crate::drain::Stage;
 use crate::error::Error;
 use crate::head::Line;
 use crate::instance::{InstanceCell, Surroundings};
@@ -259,7 +260,7 @@ impl Exchange {
     pub(crate) fn discard_upload(exchange: &Rc<Self>) {
         let worker = &exchange.connection.worker;
         if let Some(upload) = exchange.upload().filter(|upload| !upload.is_complete())
-            && !worker.connections.is_over()
+            && worker.connections.stage() < Stage::Over
         {
             worker.tracker.spawn_local(Rc::clone(upload).discard(Rc::clone(exchange)));
         }

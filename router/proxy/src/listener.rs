@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection;
@@ -78,22 +79,17 @@ fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stop`. No error ends it. More than `connections_max` connections wait in the backlog; as every listener
+/// Accepts until `stop`, and then what had connected by then. No error ends it. More than `connections_max` connections wait in the backlog; as every listener
 /// waits for one with room in sight, there may be one more for each listener but the first.
 pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, stop: CancellationToken) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return accept_queued(&worker, listener),
             accepted = accept_one(&worker, &listener) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                worker.counters().accepted.fetch_add(1, Ordering::Relaxed);
-                // Counted here, so that the next accept knows of it.
-                let open = worker.connections.open();
-                worker.tracker.spawn_local(connection::serve(Rc::clone(&worker), open, stream, peer));
-            }
+            Ok((stream, peer)) => serve(&worker, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "accept failed");
@@ -103,10 +99,30 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
     }
 }
 
-async fn accept_one(
-    worker: &Worker,
-    listener: &tokio::net::TcpListener,
-) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+    worker.counters().accepted.fetch_add(1, Ordering::Relaxed);
+    // Counted here, so that the next accept knows of it.
+    let open = worker.connections.open();
+    worker.tracker.spawn_local(connection::serve(Rc::clone(worker), open, stream, peer));
+}
+
+/// Takes in what waits in the backlog, then closes the socket: the kernel resets the connections that it finds there, and
+/// their clients, who may have sent a request by now, would see it fail.
+fn accept_queued(worker: &Rc<Worker>, listener: tokio::net::TcpListener) {
+    let Ok(listener) = listener.into_std() else { return };
+    // Not by way of readiness, which the runtime may not have heard of yet.
+    while worker.connections.has_room(worker.settings.connections_max)
+        && let Ok((stream, peer)) = listener.accept()
+    {
+        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+        match stream {
+            Ok(stream) => serve(worker, stream, peer),
+            Err(error) => tracing::debug!(%error, "connection lost while it was accepted"),
+        }
+    }
+}
+
+async fn accept_one(worker: &Worker, listener: &tokio::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     worker.connections.below(worker.settings.connections_max).await;
     listener.accept().await
 }

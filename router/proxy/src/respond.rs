@@ -5,6 +5,7 @@ use std::rc::Rc;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::answer::{Answer, Content, ResponseBody};
+use crate::drain::Stage;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
@@ -105,8 +106,9 @@ pub(crate) fn finish(exchange: Rc<Exchange>, answer: Answer) -> Response<Respons
     if let Some(tag) = exchange.tag() {
         fields.insert(headers::TAG, tag);
     }
-    if exchange.upload().is_some_and(|upload| !upload.is_complete()) {
-        // The answer is early. Whether the rest of the body is read to its end is not sure, so nothing may follow it.
+    // The answer is early: whether the rest of the body is read to its end is not sure, so nothing may follow it.
+    let is_early = exchange.upload().is_some_and(|upload| !upload.is_complete());
+    if is_early || exchange.connection.worker.connections.stage() > Stage::Serving {
         fields.insert(header::CONNECTION, CLOSE);
     }
     let is_bare = exchange.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

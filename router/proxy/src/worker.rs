@@ -22,7 +22,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::drain::Connections;
+use crate::drain::{Connections, Stage};
 use crate::instance::InstanceCell;
 use crate::listener;
 use crate::proxy::{Settings, Shared};
@@ -31,6 +31,9 @@ use crate::upstream::{Group, Registry};
 
 /// How often idle connections to servers are looked through: about twice within their life.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
+/// How long a drain leaves idle connections open for a request that is on its way. nginx has the same in its
+/// `keepalive_min_timeout`; clients that are slower than this between two requests are few and can be refused.
+const LAST_REQUEST_WAIT: Duration = Duration::from_millis(500);
 /// Threads of a worker that resolve names of servers; addresses need none.
 const RESOLVERS_MAX: usize = 2;
 
@@ -156,12 +159,18 @@ impl Worker {
         Ok(accepting)
     }
 
-    /// Ends every connection: those that idle at once, those in use with their response, the rest at the deadline.
+    /// Ends every connection: those in use with their response, those that idle a little later, the rest at the deadline.
     async fn drain(&self) {
-        self.connections.drain();
+        self.connections.advance(Stage::LastAnswers);
         self.tracker.close();
-        let ended = timeout(self.settings.drain, self.tracker.wait()).await;
-        self.connections.end();
+        let end = async {
+            if timeout(LAST_REQUEST_WAIT, self.tracker.wait()).await.is_err() {
+                self.connections.advance(Stage::Closing);
+                self.tracker.wait().await;
+            }
+        };
+        let ended = timeout(self.settings.drain, end).await;
+        self.connections.advance(Stage::Over);
         if ended.is_err() {
             tracing::warn!(worker = self.index, tasks = self.tracker.len(), "drain deadline reached");
         }

@@ -65,6 +65,21 @@ async fn a_drain_finishes_what_is_in_flight_and_closes_the_rest() {
 }
 
 #[tokio::test]
+async fn a_request_that_meets_a_drain_on_its_way_is_answered() {
+    let origin = Origin::saying("ok").await;
+    let router = Router::before(&origin);
+    let mut idle = router.client().await;
+    assert_eq!(idle.get("/").await.status, 200);
+    let mut silent = router.client().await;
+    let ((), ()) = tokio::join!(router.proxy.drain(), async {
+        for client in [&mut idle, &mut silent] {
+            assert_eq!(client.get("/").await.status, 200);
+            assert!(client.is_closed().await);
+        }
+    });
+}
+
+#[tokio::test]
 async fn a_drain_ends_at_its_deadline() {
     let (origin, _release) = held().await;
     let settings = Settings { drain: Duration::from_millis(50), workers: 2, ..settings() };
