@@ -132,15 +132,10 @@ async fn a_plugin_that_spins_stops_no_request_of_another_route() -> Result<()> {
     for _ in 0..SPINNERS {
         let request = client::http().get(stack.edge("/version")).header(TRIGGER, "yes");
         spinners.spawn(async move {
-            loop {
-                let again = request.try_clone().map(reqwest::RequestBuilder::send);
-                let Some(Ok(response)) = (match again {
-                    Some(sent) => Some(sent.await),
-                    None => None,
-                }) else {
+            while let Some(again) = request.try_clone() {
+                if again.send().await.is_err() {
                     return;
-                };
-                drop(response);
+                }
             }
         });
     }
