@@ -24,6 +24,7 @@ fn children(parent: u32) -> Result<Vec<procfs::process::Process>> {
 /// Runs the demo with these arguments until it serves, looks at it and leaves as a user does.
 async fn comes_up_and_leaves(arguments: &[&str], programs: usize) -> Result<()> {
     let mut command = Command::new(binary("xtask")?);
+    command.env("SLUICE_PROGRAMS_BUILT", "1");
     command.args(["demo", "--port", "0", "--admin-port", "0"]).args(arguments);
     let mut demo = Process::start("xtask demo", &mut command)?;
     let ready = demo.line_within(BUILD_PATIENCE, "ready edge=").await?;

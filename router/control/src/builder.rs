@@ -116,7 +116,8 @@ impl Builder {
             None => None,
         };
         self.newest = kept.as_ref().map_or(0, |kept| kept.revision);
-        if !self.build().await
+        let input = self.read().await;
+        if !self.build(input).await
             && let Some(kept) = kept
         {
             self.serve_kept(&kept).await;
@@ -127,23 +128,33 @@ impl Builder {
     pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
         while let Some(change) = changes.recv().await {
             tracing::debug!(?change, "change seen");
-            self.settle().await;
-            while changes.try_recv().is_ok() {}
-            self.build().await;
+            let input = self.read_settled(&mut changes).await;
+            self.build(input).await;
         }
     }
 
-    /// Waits until both folders stand still.
-    async fn settle(&self) {
+    /// Reads both folders once they stand still. What moved while it was read is read again: a file that is just being
+    /// rewritten in place is empty for a moment, and an empty policy is a valid one.
+    async fn read_settled(&self, changes: &mut mpsc::Receiver<Change>) -> Input {
         let mut before = self.listings().await;
         for _ in 0..SETTLE_ROUNDS_MAX {
             sleep(SETTLE).await;
-            let after = self.listings().await;
-            if after == before {
-                return;
+            let settled = self.listings().await;
+            if settled == before {
+                while changes.try_recv().is_ok() {}
+                let input = self.read().await;
+                if self.listings().await == settled {
+                    return input;
+                }
             }
-            before = after;
+            before = settled;
         }
+        self.read().await
+    }
+
+    async fn read(&self) -> Input {
+        let folders = Arc::clone(&self.folders);
+        self.tasks.blocking(move || Input::read(&folders)).await.unwrap_or_default()
     }
 
     async fn listings(&self) -> Option<(Listing, Listing)> {
@@ -155,10 +166,9 @@ impl Builder {
         self.tasks.blocking(list).await
     }
 
-    /// Builds what is in the folders; true if it serves now.
-    async fn build(&mut self) -> bool {
-        let folders = Arc::clone(&self.folders);
-        let Assembly { candidate, mut faults, plugins } = self.assemble(move || Input::read(&folders)).await;
+    /// Builds what was in the folders; true if it serves now.
+    async fn build(&mut self, input: Input) -> bool {
+        let Assembly { candidate, mut faults, plugins } = self.assemble(input).await;
         let serves = match candidate {
             None => false,
             Some(candidate) if self.serves(&candidate) => true,
@@ -182,7 +192,7 @@ impl Builder {
     /// Serves the kept revision beside the faults of what is in the folders.
     async fn serve_kept(&mut self, kept: &Manifest) {
         let input = self.last_good.input(kept);
-        let Assembly { candidate, mut faults, .. } = self.assemble(move || input).await;
+        let Assembly { candidate, mut faults, .. } = self.assemble(input).await;
         if let Some(candidate) = candidate
             && let Err(fault) = self.publish(candidate, kept.revision).await
         {
@@ -192,10 +202,10 @@ impl Builder {
         self.shared.board.set(FaultSource::Store, LAST_GOOD_SUBJECT, fault);
     }
 
-    async fn assemble(&self, input: impl FnOnce() -> Input + Send + 'static) -> Assembly {
+    async fn assemble(&self, input: Input) -> Assembly {
         let assembler = Arc::clone(&self.assembler);
         let serving = self.shared.published.load().1.plugins.clone();
-        let job = move || assembler.lock().unwrap_or_else(PoisonError::into_inner).assemble(&input(), &serving);
+        let job = move || assembler.lock().unwrap_or_else(PoisonError::into_inner).assemble(&input, &serving);
         self.workshop.run(job).await.unwrap_or_else(|| {
             let fault = Fault::new(FaultSource::Plugin, "compile thread", "it failed on this input; the log says how");
             Assembly { faults: vec![fault], ..Assembly::default() }
