@@ -2,7 +2,7 @@
 
 use sluice_control::FaultSource;
 
-use crate::site::{Site, other_bytes, plain_policy};
+use crate::site::{Site, eventually, other_bytes, plain_policy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_on_bad_input_serves_what_served_before() {
@@ -11,6 +11,13 @@ async fn a_start_on_bad_input_serves_what_served_before() {
     site.write_plugin("canary.wasm", &other_bytes("canary"));
     running.reaches(2).await;
     let digest = running.plugin("canary").unwrap().digest;
+    // It is kept right after it is published; a router that is stopped in between serves the one before.
+    let manifest = site.folders().data.join("last-good/manifest.json");
+    eventually("the revision is kept", || {
+        let kept = std::fs::read_to_string(&manifest).unwrap_or_default();
+        if digest.as_ref().is_some_and(|digest| kept.contains(digest)) { Ok(()) } else { Err(kept) }
+    })
+    .await;
     running.stop().await;
 
     site.write_policy("demo.toml", "[routes");
