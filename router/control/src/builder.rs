@@ -124,9 +124,10 @@ impl Builder {
         }
     }
 
-    /// Builds at each change until control stops.
+    /// Builds at each change until control stops. A build that has begun is finished: what was published is kept.
     pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
-        while let Some(change) = changes.recv().await {
+        let stop = self.tasks.stop().clone();
+        while let Some(Some(change)) = stop.run_until_cancelled(changes.recv()).await {
             tracing::debug!(?change, "change seen");
             let input = self.read_settled(&mut changes).await;
             self.build(input).await;

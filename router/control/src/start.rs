@@ -121,7 +121,7 @@ pub async fn start(
     let revisions = builder.revisions();
     wait_for_the_first_content(filled).await;
     builder.start().await;
-    tasks.spawn("builder", builder.run(change_receiver));
+    tasks.spawn_to_its_end("builder", builder.run(change_receiver));
 
     let mut rollouts = Rollouts::new(Arc::clone(&shared));
     // Too late is no failure: the task goes on trying.
