@@ -85,6 +85,7 @@ async fn routes_list(State(context): State<Shared>) -> Json<Vec<Value>> {
     let describe = |route: &sluice_policy::Route| {
         let chain: Vec<&str> = route.chain.iter().map(|index| policy.plugins[*index].name.as_str()).collect();
         let to: Value = match &route.target {
+            sluice_policy::Target::Redirect => json!("redirect"),
             sluice_policy::Target::Builtin(builtin) => json!({"builtin": builtin.as_str()}),
             sluice_policy::Target::Upstreams(upstreams) => upstreams
                 .iter()

@@ -6,11 +6,14 @@
 //! which route a request takes without allocating.
 
 pub mod fault;
+pub mod filter;
+pub mod limits;
 pub mod path;
 pub mod plugin;
 pub mod policy;
 pub mod process;
 pub mod route;
+pub mod upstream;
 
 mod query;
 mod read;
@@ -18,14 +21,20 @@ mod table;
 mod units;
 
 pub use fault::{Fault, Faults};
+pub use filter::Filters;
+pub use limits::{ErrorPage, RateLimit, RouteLimits};
 pub use plugin::{FailurePolicy, Grants, Limits, Plugin};
-pub use policy::{Policy, Rollout, Servers, Upstream};
-pub use process::{AdminConfig, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl};
+pub use policy::{Policy, Rollout};
+pub use process::{
+    AccessLog, AdminConfig, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl,
+    Underscores,
+};
 pub use read::{parse, parse_process};
 pub use route::{
     Builtin, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
     WeightedUpstream,
 };
+pub use upstream::{Balance, Protocol, Servers, StaticServer, Upstream};
 
 /// One file as it was read from disk.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,14 +5,11 @@
 use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
 
+use crate::limits::ErrorPage;
 use crate::plugin::Plugin;
 use crate::route::{RequestLine, Route};
 use crate::table::RouteTable;
-
-/// Connections to one upstream that a worker may hold, unless the policy says otherwise.
-pub const CONNECTIONS_MAX_DEFAULT: usize = 256;
-/// The most that a policy may ask for: one worker's share of the local ports.
-pub const CONNECTIONS_MAX_MAX: usize = 65_535;
+use crate::upstream::Upstream;
 
 /// Everything the policy files of one revision declare.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,33 +23,9 @@ pub struct Policy {
     pub plugins: Vec<Plugin>,
     /// Rollouts, sorted by name.
     pub rollouts: Vec<Rollout>,
+    /// Error pages, sorted by name.
+    pub error_pages: Vec<ErrorPage>,
     pub(crate) table: RouteTable,
-}
-
-/// A named group of servers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Upstream {
-    /// Unique name.
-    pub name: String,
-    /// Where its servers come from.
-    pub servers: Servers,
-    /// Connections that one worker may hold to the whole group; more requests wait in a queue.
-    pub connections_max: usize,
-}
-
-/// Where the servers of an upstream come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Servers {
-    /// Listed in the policy, each `host:port`.
-    Static(Vec<String>),
-    /// The leases of this application and variant.
-    Discover {
-        /// Application, e.g. `meow`.
-        app: String,
-        /// Variant, e.g. `canary`.
-        variant: String,
-    },
 }
 
 /// What a rollout moves weight between. State and weight belong to the store; see `sluice_model::rollout`.

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use sluice_model::flag::FEATURE_FLAGS;
 
 /// Port of the edge when no listener is configured.
@@ -34,13 +35,70 @@ pub struct ProcessConfig {
     pub folders: Folders,
     /// Limits of the data plane.
     pub limits: ProcessLimits,
+    /// The access log.
+    pub access_log: AccessLog,
+    /// Name servers for upstreams with `dns`, instead of those of the system; empty = those of the system.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// One listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ListenerConfig {
     /// Address it binds; port 0 = any free port.
     pub address: SocketAddr,
+    /// Peers whose `X-Forwarded-*`, `Forwarded` and `traceparent` are believed; nobody by default.
+    pub trusted_proxies: Vec<IpNet>,
+    /// What becomes of an encoded slash in a path.
+    pub encoded_slash: EncodedSlash,
+    /// What becomes of a header field whose name has an underscore: CGI-like servers cannot tell it from a dash.
+    pub underscores: Underscores,
+}
+
+impl ListenerConfig {
+    /// A listener with every setting at its default.
+    #[must_use]
+    pub const fn new(address: SocketAddr) -> Self {
+        Self { address, trusted_proxies: Vec::new(), encoded_slash: EncodedSlash::Keep, underscores: Underscores::Drop }
+    }
+}
+
+/// What becomes of `%2F` in a path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EncodedSlash {
+    /// It stays, and separates no segments.
+    #[default]
+    Keep,
+    /// The request is answered 400.
+    Reject,
+    /// It becomes a slash before anything is matched.
+    Decode,
+}
+
+/// What becomes of a header field whose name has an underscore.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Underscores {
+    /// The field is dropped, as in nginx.
+    #[default]
+    Drop,
+    /// The field is passed on.
+    Allow,
+    /// The request is answered 400.
+    Reject,
+}
+
+/// Where the access log goes: one JSON object per line.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Nowhere.
+    Off,
+    /// Standard error, beside the program's own log.
+    #[default]
+    Stderr,
+    /// Standard output.
+    Stdout,
+    /// Appended to this file, relative to the folder of `sluice.toml`; reopened when it was moved away.
+    File(PathBuf),
 }
 
 /// The admin API.
@@ -102,20 +160,32 @@ pub struct ProcessLimits {
     pub body_idle: Duration,
     /// How long a connection may wait for its next request.
     pub keep_alive_idle: Duration,
-    /// Connections per worker; more wait in the backlog.
+    /// Connections per worker; some more are answered 503, the rest waits in the backlog.
     pub connections_max: usize,
+    /// Bytes of a request's head; more is 431.
+    pub head_bytes_max: usize,
+    /// Header fields of a request; more is 431.
+    pub header_fields_max: usize,
+    /// Concurrent streams of one HTTP/2 connection.
+    pub streams_max: u32,
+    /// Requests of one connection; then it is told to go.
+    pub requests_per_connection_max: u64,
+    /// Age of a connection; then it is told to go. Spreads clients over workers and routers.
+    pub connection_age_max: Duration,
 }
 
 impl Default for ProcessConfig {
     /// What runs without any `sluice.toml`.
     fn default() -> Self {
         Self {
-            listeners: vec![ListenerConfig { address: SocketAddr::from((Ipv4Addr::LOCALHOST, EDGE_PORT_DEFAULT)) }],
+            listeners: vec![ListenerConfig::new(SocketAddr::from((Ipv4Addr::LOCALHOST, EDGE_PORT_DEFAULT)))],
             workers: None,
             admin: AdminConfig::default(),
             store: StoreConfig::default(),
             folders: Folders::default(),
             limits: ProcessLimits::default(),
+            access_log: AccessLog::default(),
+            name_servers: Vec::new(),
         }
     }
 }
@@ -151,6 +221,11 @@ impl Default for ProcessLimits {
             body_idle: Duration::from_secs(30),
             keep_alive_idle: Duration::from_secs(75),
             connections_max: 10_000,
+            head_bytes_max: 64 << 10,
+            header_fields_max: 100,
+            streams_max: 128,
+            requests_per_connection_max: 100_000,
+            connection_age_max: Duration::from_secs(60 * 60),
         }
     }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
 
+use crate::filter::Filters;
+use crate::limits::RouteLimits;
+
 /// Time a request may take in all, unless the policy says otherwise.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Time a connection to a server may take, unless the policy says otherwise: servers stand in the same region.
@@ -49,6 +52,12 @@ pub struct Route {
     pub timeouts: Timeouts,
     /// Whether and how often a failed request is sent again.
     pub retries: Retries,
+    /// What changes on the way.
+    pub filters: Filters,
+    /// Limits.
+    pub limits: RouteLimits,
+    /// Indexes of the error pages it uses, first match first; empty = the default ones.
+    pub error_pages: Vec<usize>,
 }
 
 /// Where the requests of a route go.
@@ -56,6 +65,8 @@ pub struct Route {
 pub enum Target {
     /// Upstreams by weight; the weights are relative, and at least one of them is above 0.
     Upstreams(Vec<WeightedUpstream>),
+    /// Nowhere: the redirect of the route's filters answers every request.
+    Redirect,
     /// Answered by the router itself.
     Builtin(Builtin),
 }
@@ -97,25 +108,41 @@ pub struct Timeouts {
     /// From the last byte sent to a server to the first byte of its response; at most `request`, and equal to it
     /// unless the policy says otherwise.
     pub first_byte: Duration,
+    /// One attempt at a server, from the connection to the head of its response; at most `request`, and equal to it
+    /// unless the policy says otherwise.
+    pub per_try: Duration,
 }
 
 impl Default for Timeouts {
     fn default() -> Self {
-        Self { request: REQUEST_TIMEOUT_DEFAULT, connect: CONNECT_TIMEOUT_DEFAULT, first_byte: REQUEST_TIMEOUT_DEFAULT }
+        Self {
+            request: REQUEST_TIMEOUT_DEFAULT,
+            connect: CONNECT_TIMEOUT_DEFAULT,
+            first_byte: REQUEST_TIMEOUT_DEFAULT,
+            per_try: REQUEST_TIMEOUT_DEFAULT,
+        }
     }
 }
 
 /// Whether and how often a failed request is sent again, to another server where there is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Retries {
     /// Attempts after the first one; 0 = never.
     pub attempts: u32,
+    /// Statuses of a server that are a failure worth another attempt, for requests that may be sent twice (RFC 9110
+    /// section 9.2.2); none by default.
+    pub statuses: Vec<u16>,
+    /// Pause before the second attempt; doubles with each further one, with jitter. 25 ms by default.
+    pub backoff: Duration,
 }
+
+/// Pause before a request is sent again, unless the policy says otherwise.
+pub const RETRY_BACKOFF_DEFAULT: Duration = Duration::from_millis(25);
 
 impl Default for Retries {
     fn default() -> Self {
-        Self { attempts: RETRY_ATTEMPTS_DEFAULT }
+        Self { attempts: RETRY_ATTEMPTS_DEFAULT, statuses: Vec::new(), backoff: RETRY_BACKOFF_DEFAULT }
     }
 }
 

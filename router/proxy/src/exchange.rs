@@ -51,6 +51,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         (None, Target::Builtin(Builtin::Servers)) => {
             list_servers::list(exchange, &head.headers).instead_of_a_variant(exchange)
         }
+        (None, Target::Redirect) => return Err(Error::NoRoute),
         (None, Target::Upstreams(targets)) => {
             let choice = pick::pick(exchange, targets);
             forward::forward(exchange, head, choice).await?

@@ -134,8 +134,8 @@ pub(crate) enum Wanted {
 impl Group {
     pub(crate) fn new(upstream: &Upstream, registry: &Registry) -> Self {
         let servers = match &upstream.servers {
-            Servers::Static(addresses) => addresses.iter().map(|address| registry.server(address)).collect(),
-            Servers::Discover { .. } => Rc::default(),
+            Servers::Static(listed) => listed.iter().map(|server| registry.server(&server.address)).collect(),
+            Servers::Dns { .. } | Servers::Discover { .. } => Rc::default(),
         };
         Self { members: RefCell::new(Members { version: None, servers }), gate: registry.gate(&upstream.name) }
     }

@@ -10,6 +10,7 @@ use sluice_model::flag::switch_text;
 
 use crate::rollout::RolloutCell;
 use crate::servers::ServersCell;
+use crate::upstream::UpstreamCell;
 
 /// One value that plugins may be told of, under its logical key (`flag:NAME`, `rollout:NAME`).
 #[derive(Debug)]
@@ -65,6 +66,7 @@ pub struct Cells {
     states: RwLock<BTreeMap<String, Arc<StateCell>>>,
     rollouts: RwLock<BTreeMap<String, Arc<RolloutCell>>>,
     servers: ServersCell,
+    upstreams: RwLock<BTreeMap<String, Arc<UpstreamCell>>>,
 }
 
 impl Cells {
@@ -133,6 +135,13 @@ impl Cells {
     #[must_use]
     pub fn rollouts(&self) -> Vec<Arc<RolloutCell>> {
         self.rollouts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// What is known of the servers of an upstream, made on first use.
+    #[must_use]
+    pub fn upstream(&self, name: &str) -> Arc<UpstreamCell> {
+        let mut upstreams = self.upstreams.write().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(upstreams.entry(name.to_owned()).or_default())
     }
 
     /// The servers that hold a lease.

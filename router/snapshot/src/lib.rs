@@ -11,6 +11,7 @@ pub mod rollout;
 pub mod servers;
 pub mod snapshot;
 pub mod traffic;
+pub mod upstream;
 
 pub use cells::{Cells, StateCell};
 pub use effects::{Effect, EffectQueue};

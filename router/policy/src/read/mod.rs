@@ -25,9 +25,10 @@ use self::plugin::PluginDraft;
 use self::reader::{Reader, Value};
 use self::rollout::RolloutDraft;
 use self::route::RouteDraft;
-use crate::policy::{Policy, Upstream};
+use crate::policy::Policy;
 use crate::process::ProcessConfig;
 use crate::table::RouteTable;
+use crate::upstream::Upstream;
 use crate::{Faults, Source};
 
 /// Most upstreams, plugins, rollouts or routes in one file.
@@ -135,6 +136,6 @@ impl Declared {
         let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
         let rollouts = rollouts.into_iter().collect::<Option<Vec<_>>>()?;
         let table = RouteTable::new(&routes);
-        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, table })
+        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages: Vec::new(), table })
     }
 }

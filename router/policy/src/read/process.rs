@@ -34,10 +34,11 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
     keys.finish(reader);
     let (admin, admin_place) = admin.unwrap_or_default();
     check_addresses(reader, listeners.as_deref().unwrap_or_default(), admin_place.map(|place| (admin.address, place)));
-    let listeners = listeners.map_or(default.listeners, |listeners| {
-        listeners.into_iter().map(|(address, _)| ListenerConfig { address }).collect()
-    });
-    ProcessConfig { listeners, workers, admin, store, folders, limits }
+    let listeners = listeners.map_or_else(
+        || default.listeners.clone(),
+        |listeners| listeners.into_iter().map(|(address, _)| ListenerConfig::new(address)).collect(),
+    );
+    ProcessConfig { listeners, workers, admin, store, folders, limits, ..default }
 }
 
 /// Reports every address that is taken already; port 0 is never the same port twice.
@@ -174,5 +175,5 @@ fn limits<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(ProcessL
     let workers = keys.optional(reader, "workers", |reader, value| integer(reader, value, &(1..=WORKERS_MAX)));
     keys.finish(reader);
     let connections_max = connections_max.unwrap_or(default.connections_max);
-    Some((ProcessLimits { drain, header_read, body_idle, keep_alive_idle, connections_max }, workers))
+    Some((ProcessLimits { drain, header_read, body_idle, keep_alive_idle, connections_max, ..default }, workers))
 }

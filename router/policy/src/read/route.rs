@@ -51,6 +51,9 @@ impl RouteDraft {
             target: target?,
             timeouts,
             retries,
+            filters: crate::Filters::default(),
+            limits: crate::RouteLimits::default(),
+            error_pages: Vec::new(),
         })
     }
 }
@@ -125,6 +128,7 @@ fn timeouts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Timeout
         request,
         connect: connect.map_or_else(|| default.connect.min(request), |(connect, _)| connect),
         first_byte: first_byte.map_or(request, |(first_byte, _)| first_byte),
+        per_try: request,
     })
 }
 
@@ -132,5 +136,5 @@ fn retries<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Retries>
     let mut keys = Keys::of(reader, value)?;
     let attempts = keys.optional(reader, "attempts", |reader, value| integer(reader, value, &(0..=RETRY_ATTEMPTS_MAX)));
     keys.finish(reader);
-    Some(attempts.map_or_else(Retries::default, |attempts| Retries { attempts }))
+    Some(attempts.map_or_else(Retries::default, |attempts| Retries { attempts, ..Retries::default() }))
 }

@@ -3,7 +3,9 @@
 use super::keys::Keys;
 use super::reader::{Named, Reader, Value, quoted};
 use super::values::{filled_list, integer, name_text, text, unique};
-use crate::policy::{CONNECTIONS_MAX_DEFAULT, CONNECTIONS_MAX_MAX, Servers, Upstream};
+use crate::upstream::{
+    CONNECTIONS_MAX_DEFAULT, CONNECTIONS_MAX_MAX, SERVER_WEIGHT_DEFAULT, Servers, StaticServer, Upstream,
+};
 
 /// Most servers listed in one upstream.
 pub(crate) const SERVERS_MAX: usize = 1_024;
@@ -30,13 +32,14 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
         }
     };
     let connections_max = connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT);
-    Some(Upstream { name: name.text, servers: servers?, connections_max })
+    Some(Upstream { connections_max, ..Upstream::new(name.text, servers?) })
 }
 
-fn static_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<String>> {
+fn static_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<StaticServer>> {
     let servers = filled_list(reader, value, SERVERS_MAX, server)?;
     unique(reader, &servers);
-    Some(servers.into_iter().map(|server| server.text).collect())
+    let listed = |server: Named| StaticServer { address: server.text, weight: SERVER_WEIGHT_DEFAULT };
+    Some(servers.into_iter().map(listed).collect())
 }
 
 fn server(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {

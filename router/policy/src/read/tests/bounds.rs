@@ -96,7 +96,7 @@ fn texts_names_and_numbers_are_bounded() {
             "[upstreams.up]\nservers = [\"a:1\"]\n[[routes]]\nname = \"r\"\nto = {{ upstream = \"up\", weight = {weight} }}"
         )
     });
-    holds(crate::policy::CONNECTIONS_MAX_MAX, "out of range", |connections| {
+    holds(crate::upstream::CONNECTIONS_MAX_MAX, "out of range", |connections| {
         format!("[upstreams.up]\nservers = [\"a:1\"]\nconnections_max = {connections}")
     });
     holds(4 << 20, "out of range", |kib| format!("[plugins.p]\nfile = \"p.wasm\"\nlimits.memory = \"{kib}KiB\""));

@@ -23,7 +23,8 @@ fn upstreams_rollouts_and_plugins_are_read() {
     let names: Vec<&str> = policy.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     assert_eq!(names, ["canary", "stable", "static-one"]);
     assert_eq!(policy.upstreams[1].servers, Servers::Discover { app: "meow".into(), variant: "stable".into() });
-    assert_eq!(policy.upstreams[2].servers, Servers::Static(vec!["127.0.0.1:9001".into()]));
+    let Servers::Static(listed) = &policy.upstreams[2].servers else { panic!("listed servers") };
+    assert_eq!(listed[0].address, "127.0.0.1:9001");
 
     let rollout = &policy.rollouts[0];
     let key = [Field::Cookie("uid".into()), Field::Header("x-user".into()), Field::ClientAddress];
