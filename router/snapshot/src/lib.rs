@@ -5,6 +5,7 @@
 
 pub mod cells;
 pub mod effects;
+pub mod fields;
 pub mod plugin;
 pub mod publish;
 pub mod rollout;
