@@ -19,11 +19,12 @@ use crate::body::Upload;
 use crate::connection::Connection;
 use crate::drain::Stage;
 use crate::error::Error;
+use crate::filters::redirect;
 use crate::head::Line;
 use crate::instance::{InstanceCell, Surroundings};
 use crate::record::Record;
 use crate::worker::WorkerSnapshot;
-use crate::{chain, forward, head, list_servers, matching, pick, request_id, respond};
+use crate::{chain, filters, forward, head, list_servers, matching, pick, request_id, respond};
 
 /// Answers one request. Never fails: whatever goes wrong is an answer too.
 pub(crate) async fn answer(
@@ -33,6 +34,7 @@ pub(crate) async fn answer(
     let (parts, incoming) = request.into_parts();
     let exchange = Rc::new(Exchange::begin(connection, &parts.method, incoming));
     let answer = run(&exchange, parts).await.unwrap_or_else(|error| respond::failure(&exchange, &error));
+    let answer = filters::to_client(&exchange, answer);
     Ok(respond::finish(exchange, answer))
 }
 
@@ -51,10 +53,11 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         (None, Target::Builtin(Builtin::Servers)) => {
             list_servers::list(exchange, &head.headers).instead_of_a_variant(exchange)
         }
-        (None, Target::Redirect) => return Err(Error::NoRoute),
+        (None, Target::Redirect) => redirect::answer(exchange, &head)?.instead_of_a_variant(exchange),
         (None, Target::Upstreams(targets)) => {
             let choice = pick::pick(exchange, targets);
-            forward::forward(exchange, head, choice).await?
+            let request = filters::to_server(exchange, head)?;
+            forward::forward(exchange, request, choice).await?
         }
     };
     chain::response(exchange, answer).await

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use http::{HeaderMap, Method, Request, Response, Uri, Version};
+use http::{HeaderMap, Method, Request, Response, Version};
 use hyper::body::Incoming;
 use rustix::io::Errno;
 use sluice_policy::Route;
@@ -18,7 +18,6 @@ use crate::body::{RequestBody, Upload};
 use crate::client::{Lease, Patience, SendFault, ServerConnection};
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::head::{Head, Line};
 use crate::headers;
 use crate::pick::Choice;
 use crate::server_body::ServerBody;
@@ -31,12 +30,14 @@ const UNSENT_MAX: u32 = 2;
 
 /// Sends the request where `choice` says, and returns the answer of the server; or that of a plugin that stopped the
 /// upload on its way.
-pub(crate) async fn forward(exchange: &Rc<Exchange>, head: Head, mut choice: Choice) -> Result<Answer, Error> {
+pub(crate) async fn forward(
+    exchange: &Exchange,
+    mut request: Request<RequestBody>,
+    mut choice: Choice,
+) -> Result<Answer, Error> {
     let route = exchange.route_policy()?;
-    let line = exchange.line().ok_or(Error::Target)?;
     let upload = exchange.upload();
     let deadline = exchange.started + route.timeouts.request;
-    let mut request = to_server(exchange, line, head, upload);
     let mut attempts_left = route.retries.attempts;
     let mut unsent_left = UNSENT_MAX;
     let mut wants_fresh = false;
@@ -71,18 +72,6 @@ pub(crate) async fn forward(exchange: &Rc<Exchange>, head: Head, mut choice: Cho
         };
         exchange.connection.worker.counters().retries.fetch_add(1, Ordering::Relaxed);
     }
-}
-
-/// The request as the server gets it: the target that was matched, in origin form.
-fn to_server(exchange: &Exchange, line: &Line, head: Head, upload: Option<&Rc<Upload>>) -> Request<RequestBody> {
-    let mut request = Request::new(RequestBody(upload.map(Rc::clone)));
-    *request.method_mut() = line.method.clone();
-    *request.uri_mut() = Uri::from(line.target.clone());
-    *request.version_mut() = Version::HTTP_11;
-    *request.headers_mut() = head.headers;
-    let peer = &exchange.connection.peer;
-    headers::to_server(request.headers_mut(), head.host.field(), peer, &exchange.request_id);
-    request
 }
 
 /// A copy for a second attempt, if a second attempt does no harm.

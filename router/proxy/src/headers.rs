@@ -4,8 +4,10 @@
 //! section 7.6.1).
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sluice_policy::filter::HeaderEdits;
 
 use crate::connection::Peer;
+use crate::filters::edits;
 use crate::head::tokens;
 
 /// Names the request; ours alone in both directions.
@@ -27,19 +29,36 @@ const OWN_PREFIX: &str = "x-sluice-";
 const VIA: HeaderValue = HeaderValue::from_static("1.1 sluice");
 const HTTP: HeaderValue = HeaderValue::from_static("http");
 
-/// Readies the fields of a request for the server. `Host` is set by the caller's target already.
-pub(crate) fn to_server(headers: &mut HeaderMap, host: &HeaderValue, peer: &Peer, request_id: &HeaderValue) {
+/// The host of a request on either side of this router.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hosts<'a> {
+    /// As the client asked for it.
+    pub(crate) asked: &'a HeaderValue,
+    /// As the server gets it.
+    pub(crate) sent: &'a HeaderValue,
+}
+
+/// Readies the fields of a request for the server. The edits of its route come between taking off and putting on: no
+/// `Connection` line undoes them, and they undo nothing that this router vouches for.
+pub(crate) fn to_server(
+    headers: &mut HeaderMap,
+    hosts: Hosts<'_>,
+    peer: &Peer,
+    request_id: &HeaderValue,
+    edits: &HeaderEdits,
+) {
     take_off(headers, |name| is_of_connection(name) || is_of_peer(name));
     if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
         // hyper has checked that they are equal.
         let first = headers[header::CONTENT_LENGTH].clone();
         headers.insert(header::CONTENT_LENGTH, first);
     }
-    headers.insert(header::HOST, host.clone());
+    edits::apply(edits, headers);
+    headers.insert(header::HOST, hosts.sent.clone());
     headers.append(header::VIA, VIA);
     headers.insert(FORWARDED_FOR, peer.address_field.clone());
     headers.insert(FORWARDED_PROTO, HTTP);
-    headers.insert(FORWARDED_HOST, host.clone());
+    headers.insert(FORWARDED_HOST, hosts.asked.clone());
     headers.insert(header::FORWARDED, peer.forwarded_field.clone());
     headers.insert(REQUEST_ID, request_id.clone());
 }
@@ -118,7 +137,9 @@ mod tests {
     fn sent(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = headers(lines);
         let peer = Peer::new("10.0.0.9:1234".parse().unwrap());
-        to_server(&mut headers, &HeaderValue::from_static("a"), &peer, &HeaderValue::from_static("id"));
+        let host = HeaderValue::from_static("a");
+        let hosts = Hosts { asked: &host, sent: &host };
+        to_server(&mut headers, hosts, &peer, &HeaderValue::from_static("id"), &HeaderEdits::default());
         headers
     }
 

@@ -50,6 +50,12 @@ impl Host {
         &self.field
     }
 
+    /// The port, if one is named.
+    pub(crate) fn port(&self) -> Option<u16> {
+        // The last part of an IPv6 literal ends in a bracket, so it is no number.
+        self.field.to_str().ok()?.rsplit_once(':')?.1.parse().ok()
+    }
+
     /// Lower case, without port and without a trailing dot.
     pub(crate) fn name(&self) -> &str {
         std::str::from_utf8(&self.folded.as_bytes()[..self.name_bytes]).expect("invariant: a host is ASCII")
@@ -96,6 +102,13 @@ mod tests {
         assert_eq!(name("example.org.").as_deref(), Some("example.org"));
         assert_eq!(name("[::1]:80").as_deref(), Some("[::1]"));
         assert_eq!(name("a_b:").as_deref(), Some("a_b"));
+    }
+
+    #[test]
+    fn a_port_is_a_number_after_the_host() {
+        let port = |field| Host::parse(HeaderValue::from_static(field)).and_then(|host| host.port());
+        assert_eq!((port("a:8080"), port("[::1]:80")), (Some(8080), Some(80)));
+        assert_eq!((port("a"), port("a:"), port("[::1]")), (None, None, None));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod effects;
 mod error;
 mod exchange;
 mod fields;
+mod filters;
 mod forward;
 mod gate;
 mod head;

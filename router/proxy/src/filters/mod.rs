@@ -1,0 +1,46 @@
+//! Filters of a route: what changes by itself on the way to a server and back. Vocabulary and rules of the Gateway
+//! API's `HTTPRouteFilter`.
+//!
+//! A request is filtered after its plugins have spoken, so what they and the route table saw is what the client asked
+//! for; a filter never makes it take another route. A response is filtered last, whoever made it.
+
+pub(crate) mod edits;
+pub(crate) mod redirect;
+mod rewrite;
+
+use http::{Request, Uri, Version};
+
+use crate::answer::Answer;
+use crate::body::RequestBody;
+use crate::error::Error;
+use crate::exchange::Exchange;
+use crate::head::Head;
+use crate::headers;
+
+/// The request as the server gets it: rewritten, edited, in origin form, with what this router vouches for.
+pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<RequestBody>, Error> {
+    let route = exchange.route_policy()?;
+    let line = exchange.line().ok_or(Error::Target)?;
+    let rewrite = route.filters.rewrite.as_ref();
+    let rewritten_host = rewrite.and_then(|rewrite| rewrite.host.as_ref());
+    let mut request = Request::new(RequestBody(exchange.upload().cloned()));
+    *request.method_mut() = line.method.clone();
+    *request.uri_mut() = Uri::from(match rewrite.and_then(|rewrite| rewrite.path.as_ref()) {
+        Some(change) => rewrite::target(change, exchange, &line.target)?,
+        None => line.target.clone(),
+    });
+    *request.version_mut() = Version::HTTP_11;
+    *request.headers_mut() = head.headers;
+    let hosts = headers::Hosts { asked: head.host.field(), sent: rewritten_host.unwrap_or_else(|| head.host.field()) };
+    let edits = &route.filters.request_headers;
+    headers::to_server(request.headers_mut(), hosts, &exchange.connection.peer, &exchange.request_id, edits);
+    Ok(request)
+}
+
+/// The answer as the client gets it, before the router puts on what it says of every response.
+pub(crate) fn to_client(exchange: &Exchange, mut answer: Answer) -> Answer {
+    if let Ok(route) = exchange.route_policy() {
+        edits::apply(&route.filters.response_headers, answer.response.headers_mut());
+    }
+    answer
+}
