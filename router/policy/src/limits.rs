@@ -5,6 +5,11 @@ use std::time::Duration;
 use http::HeaderValue;
 use sluice_model::field::Field;
 
+/// Period of a rate limit that has none.
+pub const RATE_PERIOD_DEFAULT: Duration = Duration::from_secs(1);
+/// `Content-Type` of an error page that has none.
+pub const ERROR_PAGE_TYPE_DEFAULT: &str = "text/html; charset=utf-8";
+
 /// Limits of one route; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -144,6 +144,22 @@ pub struct HealthCheck {
     pub statuses: std::ops::RangeInclusive<u16>,
 }
 
+impl HealthCheck {
+    /// A check of `path` with every other setting at its default.
+    #[must_use]
+    pub const fn new(path: String) -> Self {
+        Self {
+            path,
+            host: None,
+            interval: Duration::from_secs(5),
+            timeout: Duration::from_secs(1),
+            healthy_after: 2,
+            unhealthy_after: 3,
+            statuses: 200..=299,
+        }
+    }
+}
+
 /// Passive checks (outlier ejection), per worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ejection {
@@ -180,6 +196,14 @@ pub struct Breaker {
     pub window: Duration,
     /// How long it stays open before one request tries; 5 s by default.
     pub open: Duration,
+}
+
+impl Breaker {
+    /// A breaker that opens at `failures_percent`, with every other setting at its default.
+    #[must_use]
+    pub const fn new(failures_percent: u8) -> Self {
+        Self { failures_percent, requests_min: 20, window: Duration::from_secs(10), open: Duration::from_secs(5) }
+    }
 }
 
 /// What retries may add to the load of an upstream, per worker (the defaults of Finagle and of the Gateway API).

@@ -97,7 +97,7 @@ fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern
 }
 
 /// A path as requests have it when they are matched; another spelling would never match.
-fn normal_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
+pub(crate) fn normal_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     let Named { text, place } = text(reader, value)?;
     let (message, hint) = match normalise(&text) {
         _ if text.contains(['?', '#']) => {
@@ -112,7 +112,7 @@ fn normal_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
 }
 
 /// The Gateway API ignores the trailing slash of a prefix.
-fn without_slash(prefix: String) -> String {
+pub(crate) fn without_slash(prefix: String) -> String {
     match prefix.strip_suffix('/') {
         Some(shorter) if !shorter.is_empty() => shorter.to_owned(),
         _ => prefix,
@@ -127,7 +127,7 @@ fn methods<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<Meth
 }
 
 /// Methods are case-sensitive (RFC 9110 section 9.1); those in lower case that have a standard twin are a mistake.
-fn method(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Method, Named)> {
+pub(crate) fn method(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Method, Named)> {
     const STANDARD: [&str; 9] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"];
     let name = text(reader, value)?;
     let upper = name.text.to_ascii_uppercase();

@@ -3,22 +3,36 @@
 //! A fault in one item hides none in another: every stage goes on with what it understood, and only a parse without any
 //! fault yields a value.
 
+mod cors;
+mod error_page;
+mod fields;
+mod filter;
+mod header_edits;
+mod health;
 mod keys;
+mod limits;
+mod listener;
 mod matching;
 mod names;
+mod path_change;
 mod plugin;
 mod process;
+mod process_limits;
 mod reach;
 mod reader;
 mod rollout;
 mod route;
+mod servers;
+mod status;
 mod target;
+mod timing;
 mod upstream;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+use self::error_page::ErrorPageDraft;
 use self::keys::{Keys, entries};
 use self::names::{Index, Names};
 use self::plugin::PluginDraft;
@@ -31,7 +45,7 @@ use crate::table::RouteTable;
 use crate::upstream::Upstream;
 use crate::{Faults, Source};
 
-/// Most upstreams, plugins, rollouts or routes in one file.
+/// Most upstreams, plugins, rollouts, error pages or routes in one file.
 const ENTRIES_MAX: usize = 10_000;
 
 /// Reads the files of `routes.d` together; names are unique over all of them. No file at all is an empty policy.
@@ -73,6 +87,8 @@ struct Declared {
     plugin_names: Names,
     rollouts: Vec<RolloutDraft>,
     rollout_names: Names,
+    error_pages: Vec<ErrorPageDraft>,
+    error_page_names: Names,
     routes: Vec<RouteDraft>,
     route_names: Names,
 }
@@ -82,6 +98,7 @@ struct Scope {
     upstreams: Index,
     plugins: Index,
     rollouts: Index,
+    error_pages: Index,
 }
 
 impl Declared {
@@ -106,6 +123,12 @@ impl Declared {
                 self.plugins.extend(plugin::read(reader, name, value));
             });
         }
+        if let Some(table) = root.find("error_pages") {
+            entries(reader, table, ENTRIES_MAX, |reader, name, value| {
+                self.error_page_names.declare(reader, "error page", &name);
+                self.error_pages.extend(error_page::read(reader, name, value));
+            });
+        }
         if let Some(array) = root.find("routes") {
             self.read_routes(reader, array);
         }
@@ -124,11 +147,14 @@ impl Declared {
         self.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
         self.plugins.sort_by(|a, b| a.plugin.name.cmp(&b.plugin.name));
         self.rollouts.sort_by(|a, b| a.name.cmp(&b.name));
+        error_page::check_defaults(reader, &self.error_pages);
+        self.error_pages.sort_by(|a, b| a.page.name.cmp(&b.page.name));
         reach::check(reader, &self.routes);
         let scope = Scope {
             upstreams: self.upstream_names.into_index(),
             plugins: self.plugin_names.into_index(),
             rollouts: self.rollout_names.into_index(),
+            error_pages: self.error_page_names.into_index(),
         };
         let plugins: Vec<_> = self.plugins.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
         let rollouts: Vec<_> = self.rollouts.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
@@ -136,6 +162,7 @@ impl Declared {
         let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
         let rollouts = rollouts.into_iter().collect::<Option<Vec<_>>>()?;
         let table = RouteTable::new(&routes);
-        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages: Vec::new(), table })
+        let error_pages = self.error_pages.into_iter().map(|draft| draft.page).collect();
+        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages, table })
     }
 }

@@ -1,76 +1,62 @@
 //! `sluice.toml`.
 
-use std::net::SocketAddr;
-use std::ops::RangeInclusive;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+
+use toml::de::DeValue;
 
 use super::keys::Keys;
+use super::listener::{self, PlacedAddress, address};
+use super::process_limits;
 use super::reader::{Named, Place, Reader, Value, quoted};
-use super::values::{boolean, duration, filled_list, integer, list, name_text, text, unique};
-use crate::process::{
-    AdminConfig, CONNECTIONS_MAX_MAX, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl,
-    WORKERS_MAX,
-};
+use super::values::{boolean, choice, filled_list, list, name_text, text, unique};
+use crate::process::{AccessLog, AdminConfig, Folders, ProcessConfig, StoreConfig, StoreUrl};
 
 /// Most listeners of one process.
 pub(crate) const LISTENERS_MAX: usize = 64;
 /// Most switches that are watched.
 pub(crate) const SWITCHES_MAX: usize = 64;
-/// What a time limit may be: from the resolution of a timer to an hour.
-const LIMIT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
-
-/// An address and where it stands.
-type PlacedAddress = (SocketAddr, Place);
+/// Most name servers; resolv.conf(5) knows three.
+pub(crate) const NAME_SERVERS_MAX: usize = 8;
+/// Port of a name server that has none (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
 
 pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig {
     let default = ProcessConfig::default();
     let listeners =
-        keys.optional(reader, "listeners", |reader, value| filled_list(reader, value, LISTENERS_MAX, listener));
+        keys.optional(reader, "listeners", |reader, value| filled_list(reader, value, LISTENERS_MAX, listener::read));
     let admin = keys.optional(reader, "admin", admin);
     let store = keys.optional(reader, "store", store).unwrap_or_default();
     let folders = keys.optional(reader, "folders", folders).unwrap_or_default();
-    let (limits, workers) = keys.optional(reader, "limits", limits).unwrap_or_default();
+    let (limits, workers) = keys.optional(reader, "limits", process_limits::read).unwrap_or_default();
+    let access_log = keys.optional(reader, "access_log", access_log).unwrap_or_default();
+    let name_servers = keys.optional(reader, "dns", name_servers).unwrap_or_default();
     keys.finish(reader);
     let (admin, admin_place) = admin.unwrap_or_default();
-    check_addresses(reader, listeners.as_deref().unwrap_or_default(), admin_place.map(|place| (admin.address, place)));
-    let listeners = listeners.map_or_else(
-        || default.listeners.clone(),
-        |listeners| listeners.into_iter().map(|(address, _)| ListenerConfig::new(address)).collect(),
-    );
-    ProcessConfig { listeners, workers, admin, store, folders, limits, ..default }
+    let edges = listeners.as_deref().unwrap_or_default().iter().map(|(config, place)| (config.address, place.clone()));
+    check_addresses(reader, edges.chain(admin_place.map(|place| (admin.address, place))));
+    let listeners = listeners.map(|listeners| listeners.into_iter().map(|(config, _)| config).collect());
+    ProcessConfig {
+        listeners: listeners.unwrap_or(default.listeners),
+        workers,
+        admin,
+        store,
+        folders,
+        limits,
+        access_log,
+        name_servers,
+    }
 }
 
 /// Reports every address that is taken already; port 0 is never the same port twice.
-fn check_addresses(reader: &mut Reader<'_>, listeners: &[PlacedAddress], admin: Option<PlacedAddress>) {
+fn check_addresses(reader: &mut Reader<'_>, addresses: impl Iterator<Item = PlacedAddress>) {
     let mut taken = Vec::new();
-    for (address, place) in listeners.iter().cloned().chain(admin) {
+    for (address, place) in addresses {
         if address.port() != 0 && taken.contains(&address) {
             reader.fault(&place, format!("`{address}` is taken already in this file"), "write another port");
         }
         taken.push(address);
     }
-}
-
-fn listener<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PlacedAddress> {
-    let mut keys = Keys::of(reader, value)?;
-    let address = keys.required(reader, "address", "write address = \"127.0.0.1:8080\"", address);
-    keys.finish(reader);
-    address
-}
-
-fn address(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<PlacedAddress> {
-    let Named { text, place } = text(reader, value)?;
-    if let Ok(address) = text.parse() {
-        return Some((address, place));
-    }
-    let hint = match text.rsplit_once(':') {
-        Some(("" | "*", port)) => format!("write \"0.0.0.0:{port}\" for all interfaces"),
-        Some(("localhost", port)) => format!("write \"127.0.0.1:{port}\""),
-        _ => "write an IP address and a port, e.g. \"127.0.0.1:8080\"".to_owned(),
-    };
-    reader.fault(&place, format!("{} is no address", quoted(&text)), hint);
-    None
 }
 
 /// The admin API, and where its address stands if it has one of its own.
@@ -159,21 +145,41 @@ fn folders<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Folders>
     Some(Folders { routes, plugins, data })
 }
 
-/// The limits and the number of workers.
-fn limits<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(ProcessLimits, Option<usize>)> {
-    let default = ProcessLimits::default();
+/// `to = "stderr"`, `"stdout"`, `"off"` or `{ file = "access.log" }`.
+fn access_log<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<AccessLog> {
     let mut keys = Keys::of(reader, value)?;
-    let mut limit = |reader: &mut Reader<'_>, key, otherwise: Duration| {
-        keys.optional(reader, key, |reader, value| duration(reader, value, &LIMIT_RANGE)).unwrap_or(otherwise)
-    };
-    let drain = limit(reader, "drain", default.drain);
-    let header_read = limit(reader, "header_read", default.header_read);
-    let body_idle = limit(reader, "body_idle", default.body_idle);
-    let keep_alive_idle = limit(reader, "keep_alive_idle", default.keep_alive_idle);
-    let connections_max =
-        keys.optional(reader, "connections_max", |reader, value| integer(reader, value, &(1..=CONNECTIONS_MAX_MAX)));
-    let workers = keys.optional(reader, "workers", |reader, value| integer(reader, value, &(1..=WORKERS_MAX)));
+    let to = keys.optional(reader, "to", log_target);
     keys.finish(reader);
-    let connections_max = connections_max.unwrap_or(default.connections_max);
-    Some((ProcessLimits { drain, header_read, body_idle, keep_alive_idle, connections_max, ..default }, workers))
+    to
+}
+
+fn log_target<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<AccessLog> {
+    type Made = fn() -> AccessLog;
+    const WORDS: [(&str, Made); 3] =
+        [("stderr", || AccessLog::Stderr), ("stdout", || AccessLog::Stdout), ("off", || AccessLog::Off)];
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        return choice(reader, value, "place for the access log", &WORDS).map(|made| made());
+    }
+    let mut keys = Keys::of(reader, value)?;
+    let file = keys.required(reader, "file", "write { file = \"access.log\" }", text);
+    keys.finish(reader);
+    file.map(|file| AccessLog::File(file.text.into()))
+}
+
+fn name_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<SocketAddr>> {
+    let mut keys = Keys::of(reader, value)?;
+    let servers = keys.optional(reader, "servers", |reader, value| {
+        filled_list(reader, value, NAME_SERVERS_MAX, |reader, value| {
+            let Named { text, place } = text(reader, value)?;
+            let bare = || text.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT));
+            let server = text.parse().ok().or_else(bare);
+            if server.is_none() {
+                let hint = "write an IP address, e.g. \"10.0.0.2\" or \"127.0.0.1:5353\"";
+                reader.fault(&place, format!("{} is no name server", quoted(&text)), hint);
+            }
+            server
+        })
+    });
+    keys.finish(reader);
+    servers
 }

@@ -4,13 +4,12 @@ use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
 
 use super::Scope;
+use super::fields;
 use super::keys::{Keys, entries};
-use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
-use super::values::{filled_list, name_text, percent, text};
+use super::reader::{Named, Reader, Value, choice_hint, quoted};
+use super::values::{name_text, percent};
 use crate::policy::Rollout;
 
-/// Most fields of a sticky key.
-pub(crate) const KEY_FIELDS_MAX: usize = 8;
 /// Most variants of one rollout.
 pub(crate) const VARIANTS_MAX: usize = 16;
 
@@ -42,7 +41,7 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
         reader,
         "key",
         "write what tells users apart, e.g. key = [\"cookie:uid\", \"client-address\"]",
-        |reader, value| filled_list(reader, value, KEY_FIELDS_MAX, key_field),
+        |reader, value| fields::key(reader, value, "sticky key"),
     );
     let variants = keys.required(
         reader,
@@ -82,20 +81,4 @@ fn variants<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Variants {
         variants.upstreams.extend(name_text(reader, value).map(|upstream| (variant.text, upstream)));
     });
     variants
-}
-
-/// A field that is known when a request arrives and differs between users.
-fn key_field(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Field> {
-    let Named { text, place } = text(reader, value)?;
-    let fault = |reader: &mut Reader<'_>, place: &Place, hint: &str| {
-        reader.fault(place, format!("{} is no sticky key", quoted(&text)), hint);
-        None
-    };
-    match text.parse::<Field>() {
-        Ok(Field::Status | Field::ContentLength | Field::Method | Field::RolloutKey(_)) => {
-            fault(reader, &place, "write a field that tells users apart: cookie:NAME, header:NAME or client-address")
-        }
-        Ok(field) => Some(field),
-        Err(error) => fault(reader, &place, &error.hint),
-    }
 }

@@ -1,10 +1,10 @@
-//! `to` of a route: an upstream, several with weights, or a built-in.
+//! Where a route leads: `to` an upstream, several with weights, or a built-in; or a redirect.
 
 use toml::de::DeValue;
 
 use super::Scope;
 use super::keys::Keys;
-use super::reader::{Named, Reader, Value, choice_hint, quoted};
+use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
 use super::values::{expected, filled_list, integer, name_text, unique};
 use crate::route::{Builtin, Target, WeightedUpstream};
 
@@ -21,6 +21,7 @@ pub(crate) const HINT: &str =
 
 /// A target whose upstreams are not yet resolved.
 pub(crate) enum TargetDraft {
+    Redirect,
     Upstreams(Vec<(Named, u32)>),
     Builtin(Builtin),
 }
@@ -28,6 +29,7 @@ pub(crate) enum TargetDraft {
 impl TargetDraft {
     pub(crate) fn resolve(self, reader: &mut Reader<'_>, scope: &Scope) -> Option<Target> {
         let upstreams = match self {
+            Self::Redirect => return Some(Target::Redirect),
             Self::Builtin(builtin) => return Some(Target::Builtin(builtin)),
             Self::Upstreams(upstreams) => upstreams,
         };
@@ -42,7 +44,17 @@ impl TargetDraft {
     }
 }
 
-pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
+/// The target of the route whose table is `keys`: its `to`, or its redirect, which stands at `redirect`.
+pub(crate) fn read(reader: &mut Reader<'_>, keys: &mut Keys<'_>, redirect: Option<&Place>) -> Option<TargetDraft> {
+    let Some(redirect) = redirect else { return keys.required(reader, "to", HINT, to) };
+    if let Some(value) = keys.find("to") {
+        reader.fault(redirect, "a route has either `to` or `redirect`", "keep one of the two");
+        return to(reader, value);
+    }
+    Some(TargetDraft::Redirect)
+}
+
+fn to<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
     let place = reader.place_of(value);
     let upstreams = match value.get_ref() {
         DeValue::Table(table) if table.contains_key("builtin") => return builtin(reader, value),

@@ -1,86 +1,76 @@
-//! `[upstreams.NAME]`: a listed group of servers, or those that hold a lease.
+//! `[upstreams.NAME]`: a group of servers, how one is chosen, how many connections it may get.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use toml::de::DeValue;
 
 use super::keys::Keys;
-use super::reader::{Named, Reader, Value, quoted};
-use super::values::{filled_list, integer, name_text, text, unique};
-use crate::upstream::{
-    CONNECTIONS_MAX_DEFAULT, CONNECTIONS_MAX_MAX, SERVER_WEIGHT_DEFAULT, Servers, StaticServer, Upstream,
-};
+use super::reader::{Named, Reader, Value};
+use super::values::{choice, duration, integer};
+use super::{fields, health, servers};
+use crate::upstream::{Balance, CONNECTIONS_MAX_MAX, Protocol, Upstream};
 
-/// Most servers listed in one upstream.
-pub(crate) const SERVERS_MAX: usize = 1_024;
+/// Most requests that may wait for a connection: as many as connections.
+pub(crate) const PENDING_MAX_MAX: usize = CONNECTIONS_MAX_MAX;
+/// How long a connection may stay idle: from the resolution of a timer to an hour.
+const IDLE_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+/// How long a slow start may take; zero = none.
+const SLOW_START_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(60 * 60);
+/// How the protocols are written.
+const PROTOCOLS: [(&str, Protocol); 2] = [("http1", Protocol::Http1), ("h2c", Protocol::H2c)];
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d>) -> Option<Upstream> {
     let mut keys = Keys::of(reader, value)?;
-    let listed = keys.find("servers");
-    let discovered = keys.find("discover");
+    let servers = servers::read(reader, &name, &mut keys);
+    let protocol =
+        keys.optional(reader, "protocol", |reader, value| choice(reader, value, "protocol of servers", &PROTOCOLS));
+    let balance = keys.optional(reader, "balance", balance);
     let connections_max =
         keys.optional(reader, "connections_max", |reader, value| integer(reader, value, &(1..=CONNECTIONS_MAX_MAX)));
+    let pending_max =
+        keys.optional(reader, "pending_max", |reader, value| integer(reader, value, &(0..=PENDING_MAX_MAX)));
+    let idle_timeout = keys.optional(reader, "idle_timeout", |reader, value| duration(reader, value, &IDLE_RANGE));
+    let slow_start = keys.optional(reader, "slow_start", |reader, value| duration(reader, value, &SLOW_START_RANGE));
+    let health = keys.optional(reader, "health", health::check);
+    let ejection = keys.optional(reader, "ejection", health::ejection);
+    let breaker = keys.optional(reader, "breaker", health::breaker);
+    let retry_budget = keys.optional(reader, "retry_budget", health::retry_budget);
     keys.finish(reader);
-    let servers = match (listed, discovered) {
-        (Some(servers), None) => static_servers(reader, servers).map(Servers::Static),
-        (None, Some(discover)) => discover_servers(reader, discover),
-        (Some(_), Some(both)) => {
-            let hint = "keep `servers` or `discover`";
-            reader.fault(&reader.place_of(both), "an upstream has either `servers` or `discover`", hint);
-            None
-        }
-        (None, None) => {
-            let hint = "write servers = [\"127.0.0.1:9001\"] or discover = { app = \"..\", variant = \"..\" }";
-            reader.missing(&name.place, format!("upstream {} has no servers", quoted(&name.text)), hint);
-            None
-        }
-    };
-    let connections_max = connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT);
-    Some(Upstream { connections_max, ..Upstream::new(name.text, servers?) })
+    let default = Upstream::new(name.text, servers?);
+    Some(Upstream {
+        protocol: protocol.unwrap_or(default.protocol),
+        balance: balance.unwrap_or_default(),
+        connections_max: connections_max.unwrap_or(default.connections_max),
+        pending_max: pending_max.unwrap_or(default.pending_max),
+        idle_timeout: idle_timeout.unwrap_or(default.idle_timeout),
+        slow_start: slow_start.unwrap_or(default.slow_start),
+        health,
+        ejection: ejection.unwrap_or_default(),
+        breaker,
+        retry_budget: retry_budget.unwrap_or_default(),
+        ..default
+    })
 }
 
-fn static_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<StaticServer>> {
-    let servers = filled_list(reader, value, SERVERS_MAX, server)?;
-    unique(reader, &servers);
-    let listed = |server: Named| StaticServer { address: server.text, weight: SERVER_WEIGHT_DEFAULT };
-    Some(servers.into_iter().map(listed).collect())
-}
-
-fn server(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
-    let server = text(reader, value)?;
-    if is_host_and_port(&server.text) {
-        return Some(server);
+/// `"least-in-flight"`, `"round-robin"` or `{ hash = [FIELD, ..] }`.
+fn balance<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Balance> {
+    /// The ways that need nothing but their name.
+    #[derive(Clone, Copy)]
+    enum Plain {
+        LeastInFlight,
+        RoundRobin,
     }
-    let hint = "write host:port, e.g. \"10.0.0.5:8000\", \"app.internal:8000\" or \"[::1]:8000\"";
-    reader.fault(&server.place, format!("{} is no address of a server", quoted(&server.text)), hint);
-    None
-}
-
-fn is_host_and_port(text: &str) -> bool {
-    let Some((host, port)) = text.rsplit_once(':') else { return false };
-    let port_fits = port.bytes().all(|digit| digit.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    let host_fits = match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
-        None => super::matching::is_host_name(&host.to_ascii_lowercase()),
-    };
-    port_fits && host_fits
-}
-
-fn discover_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Servers> {
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        let choices = [("least-in-flight", Plain::LeastInFlight), ("round-robin", Plain::RoundRobin)];
+        return choice(reader, value, "way to balance", &choices).map(|plain| match plain {
+            Plain::LeastInFlight => Balance::LeastInFlight,
+            Plain::RoundRobin => Balance::RoundRobin,
+        });
+    }
     let mut keys = Keys::of(reader, value)?;
-    let app = keys.required(reader, "app", "write app = \"..\", as the leases say it", name_text);
-    let variant = keys.required(reader, "variant", "write variant = \"..\", as the leases say it", name_text);
+    let hint = "write { hash = [\"cookie:uid\", \"client-address\"] }, \"least-in-flight\" or \"round-robin\"";
+    let hash = keys.required(reader, "hash", hint, |reader, value| fields::key(reader, value, "key of a hash"));
     keys.finish(reader);
-    Some(Servers::Discover { app: app?.text, variant: variant?.text })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_host_and_port;
-
-    #[test]
-    fn servers_are_host_and_port() {
-        for good in ["127.0.0.1:9001", "app.internal:1", "[::1]:65535", "LOCALHOST:80", "a_b:80"] {
-            assert!(is_host_and_port(good), "{good}");
-        }
-        for bad in ["", "a", "a:", ":80", "a:0", "a:65536", "a:+1", "::1:80", "[::g]:80", "http://a:80", "a b:80"] {
-            assert!(!is_host_and_port(bad), "{bad}");
-        }
-    }
+    hash.map(Balance::Hash)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sluice_model::weight::BasisPoints;
 use toml::de::DeValue;
 
-use super::reader::{Named, Place, Reader, Value, quoted};
+use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
 use crate::units::{self, UnitFault};
 
 /// Longest name of anything; names become labels of metrics and parts of store keys.
@@ -35,14 +35,19 @@ const fn kind(value: &DeValue<'_>) -> &'static str {
 
 /// A string of 1 to [`TEXT_BYTES_MAX`] bytes.
 pub(crate) fn text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+    text_up_to(reader, value, TEXT_BYTES_MAX)
+}
+
+/// A string of 1 to `bytes_max` bytes.
+pub(crate) fn text_up_to(reader: &mut Reader<'_>, value: &Value<'_>, bytes_max: usize) -> Option<Named> {
     let place = reader.place_of(value);
     let DeValue::String(text) = value.get_ref() else {
         return expected(reader, &place, "a string", value.get_ref());
     };
     if text.is_empty() {
         reader.fault(&place, "empty string", "write something, or leave the key out");
-    } else if text.len() > TEXT_BYTES_MAX {
-        reader.fault(&place, format!("longer than {TEXT_BYTES_MAX} bytes"), "shorten it");
+    } else if text.len() > bytes_max {
+        reader.fault(&place, format!("longer than {bytes_max} bytes"), "shorten it");
     } else {
         return Some(Named { text: text.as_ref().to_owned(), place });
     }
@@ -72,6 +77,22 @@ pub(crate) fn boolean(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<bool
         DeValue::Boolean(boolean) => Some(*boolean),
         other => expected(reader, &reader.place_of(value), "`true` or `false`", other),
     }
+}
+
+/// One of a few words; `what` names the kind in faults.
+pub(crate) fn choice<T: Copy>(
+    reader: &mut Reader<'_>,
+    value: &Value<'_>,
+    what: &str,
+    choices: &[(&str, T)],
+) -> Option<T> {
+    let Named { text, place } = text(reader, value)?;
+    let found = choices.iter().find(|(word, _)| *word == text);
+    if found.is_none() {
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        reader.fault(&place, format!("{} is no {what}", quoted(&text)), choice_hint(&text, &words));
+    }
+    found.map(|(_, chosen)| *chosen)
 }
 
 /// A whole number within `range`.

@@ -3,7 +3,7 @@
 use super::{only_fault, parse_one, source};
 use crate::parse;
 use crate::read::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
-use crate::read::{ENTRIES_MAX, matching, plugin, process, rollout, route, target, upstream, values};
+use crate::read::{ENTRIES_MAX, fields, matching, plugin, process, rollout, route, servers, target, values};
 
 /// `count` items made by `item`, separated by commas.
 fn items(count: usize, item: impl Fn(usize) -> String) -> String {
@@ -24,7 +24,7 @@ fn route(keys: &str) -> String {
 
 #[test]
 fn lists_are_bounded() {
-    holds(upstream::SERVERS_MAX, "more than 1024 entries", |count| {
+    holds(servers::SERVERS_MAX, "more than 1024 entries", |count| {
         format!("[upstreams.up]\nservers = [{}]", items(count, |i| format!("\"a:{}\"", i + 1)))
     });
     holds(route::HOSTS_MAX, "more than 16 entries", |count| {
@@ -62,7 +62,7 @@ fn rollouts_are_bounded() {
         let head = "[upstreams.up]\nservers = [\"a:1\"]\n[rollouts.d]\nstable = \"v0\"\ncanary = \"v1\"";
         format!("{head}\nkey = [{key}]\nvariants = {{ {variants} }}")
     };
-    holds(rollout::KEY_FIELDS_MAX, "more than 8 entries", |count| rollout(count, 2));
+    holds(fields::KEY_FIELDS_MAX, "more than 8 entries", |count| rollout(count, 2));
     holds(rollout::VARIANTS_MAX, "more than 16 entries", |count| rollout(1, count));
 }
 

@@ -234,7 +234,7 @@ fn an_upstream_is_listed_or_discovered() {
     let fault = only_fault("[upstreams.up]\n");
     assert!(fault.starts_with("1:12: upstream `up` has no servers"), "{fault}");
     let fault = only_fault("[upstreams.up]\nservers = [\"a:1\"]\ndiscover = { app = \"a\", variant = \"b\" }");
-    assert!(fault.starts_with("3:12: an upstream has either `servers` or `discover`"), "{fault}");
+    assert!(fault.starts_with("3:12: an upstream has `servers`, `dns` or `discover`"), "{fault}");
     let fault = only_fault("[upstreams.up]\nservers = [\"a:1\", \"a:1\"]");
     assert!(fault.starts_with("2:19: `a:1` is listed twice"), "{fault}");
     let fault = only_fault("[upstreams.\"a b\"]\nservers = [\"a:1\"]");

@@ -5,6 +5,8 @@ mod example;
 mod faults;
 mod process;
 mod robust;
+mod vocabulary;
+mod vocabulary_faults;
 
 use crate::{Faults, Policy, Source, parse};
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{one_line, source};
-use crate::{Faults, ProcessConfig, StoreUrl, parse_process};
+use crate::{AccessLog, EncodedSlash, Faults, ProcessConfig, StoreUrl, Underscores, parse_process};
 
 const EXAMPLE: &str = include_str!("../../../fixtures/sluice.toml");
 
@@ -72,4 +72,59 @@ fn wrong_values_say_what_to_write() {
     }
     assert!(read("[limits]\nworkers = 1024\ndrain = \"60m\"").is_ok());
     assert!(read("[[listeners]]\naddress = \"[::]:0\"\n[[listeners]]\naddress = \"[::]:0\"").is_ok());
+}
+
+#[test]
+fn listeners_limits_log_and_name_servers_are_read() {
+    let config = read(
+        r#"
+[[listeners]]
+address = "127.0.0.1:1"
+trusted_proxies = ["10.0.0.0/8", "::1"]
+encoded_slash = "reject"
+underscores = "allow"
+[limits]
+head_bytes = "32KiB"
+header_fields = 50
+streams = 64
+requests_per_connection = 1000
+connection_age = "24h"
+[access_log]
+to = { file = "access.log" }
+[dns]
+servers = ["10.0.0.2", "[::1]:5353"]
+"#,
+    )
+    .unwrap_or_else(|faults| panic!("{faults}"));
+    let listener = &config.listeners[0];
+    assert_eq!(listener.trusted_proxies, ["10.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
+    assert_eq!((listener.encoded_slash, listener.underscores), (EncodedSlash::Reject, Underscores::Allow));
+    let limits = &config.limits;
+    assert_eq!((limits.head_bytes_max, limits.header_fields_max, limits.streams_max), (32 << 10, 50, 64));
+    assert_eq!(limits.requests_per_connection_max, 1_000);
+    assert_eq!(limits.connection_age_max, Duration::from_secs(24 * 60 * 60));
+    assert_eq!(config.access_log, AccessLog::File("access.log".into()));
+    assert_eq!(config.name_servers, ["10.0.0.2:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
+    for (word, log) in [("stderr", AccessLog::Stderr), ("stdout", AccessLog::Stdout), ("off", AccessLog::Off)] {
+        assert_eq!(read(&format!("access_log.to = \"{word}\"")).unwrap().access_log, log);
+    }
+}
+
+#[test]
+fn what_a_listener_or_a_limit_cannot_be_says_what_to_write() {
+    for (text, expected) in [
+        ("trusted_proxies = [\"10.0.0.1/8\"]", "3:20: `10.0.0.1/8` is no range of addresses | write \"10.0.0.0/8\""),
+        ("trusted_proxies = [\"lan\"]", "3:20: `lan` is no range of addresses | write a range such as"),
+        ("encoded_slash = \"keeep\"", "3:17: `keeep` is no way to treat an encoded slash | did you mean `keep`?"),
+        ("underscores = \"x\"", "3:15: `x` is no way to treat names with an underscore | one of `drop`"),
+        ("[limits]\nhead_bytes = \"4KiB\"", "4:14: `4KiB` is out of range | from 8KiB to 1MiB"),
+        ("[limits]\nstreams = 0", "4:11: `0` is out of range | from 1 to 10000"),
+        ("[access_log]\nto = \"stdou\"", "4:6: `stdou` is no place for the access log | did you mean `stdout`?"),
+        ("[access_log]\nto = { fil = \"x\", file = \"y\" }", "4:8: unknown key `fil`"),
+        ("[dns]\nservers = [\"ns\"]", "4:12: `ns` is no name server"),
+    ] {
+        let text = format!("[[listeners]]\naddress = \"127.0.0.1:1\"\n{text}");
+        let fault = one_line(read(&text).expect_err(&text));
+        assert!(fault.starts_with(expected), "{text}: {fault}");
+    }
 }

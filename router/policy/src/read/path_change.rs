@@ -1,0 +1,95 @@
+//! `redirect` and `rewrite` of a route: another scheme, host, port or path.
+
+use http::HeaderValue;
+
+use super::keys::Keys;
+use super::matching::{normal_path, without_slash};
+use super::reader::{Named, Place, Reader, Value, quoted};
+use super::servers::{host_and_port, is_host};
+use super::values::{choice, integer, text};
+use crate::filter::{PathChange, Redirect, Rewrite, Scheme};
+
+/// Statuses of a redirect (RFC 9110 section 15.4); the first keeps the method in no browser, the last two in all.
+const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
+/// Status of a redirect that has none, as in the Gateway API.
+const STATUS_DEFAULT: u16 = 302;
+/// How the schemes are written.
+const SCHEMES: [(&str, Scheme); 2] = [("http", Scheme::Http), ("https", Scheme::Https)];
+
+/// A part of a filter, and where it replaces a prefix, if it does.
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) prefix: Option<Place>,
+}
+
+pub(crate) fn redirect<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Redirect>> {
+    let mut keys = Keys::of(reader, value)?;
+    let changes = ["scheme", "host", "port", "path", "prefix"].map(|key| keys.find(key).is_some());
+    let scheme = keys.optional(reader, "scheme", |reader, value| choice(reader, value, "scheme", &SCHEMES));
+    let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_host));
+    let port = keys.optional(reader, "port", |reader, value| integer(reader, value, &(1..=u16::MAX)));
+    let path = path_change(reader, &mut keys);
+    let status = keys.optional(reader, "status", status).unwrap_or(STATUS_DEFAULT);
+    let place = keys.place().clone();
+    keys.finish(reader);
+    if !changes.contains(&true) {
+        let hint = "write a scheme, host, port, path or prefix, e.g. { scheme = \"https\" }";
+        reader.missing(&place, "this redirect leads to itself", hint);
+    }
+    let (path, prefix) = path.unzip();
+    let host = host.map(|host| host.text.to_ascii_lowercase());
+    Some(Placed { value: Redirect { scheme, host, port, path, status }, prefix: prefix.flatten() })
+}
+
+fn status(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u16> {
+    let status = integer(reader, value, &(100..=599))?;
+    if STATUSES.contains(&status) {
+        return Some(status);
+    }
+    let hint = "one of 301, 302, 303, 307 and 308";
+    reader.fault(&reader.place_of(value), format!("status {status} is no redirect"), hint);
+    None
+}
+
+pub(crate) fn rewrite<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Rewrite>> {
+    let mut keys = Keys::of(reader, value)?;
+    let changes = ["host", "path", "prefix"].map(|key| keys.find(key).is_some());
+    let is_authority = |text: &str| is_host(text) || host_and_port(text).is_some();
+    let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_authority));
+    let path = path_change(reader, &mut keys);
+    let place = keys.place().clone();
+    keys.finish(reader);
+    if !changes.contains(&true) {
+        reader.missing(&place, "this rewrite changes nothing", "write a host, path or prefix, or leave it out");
+    }
+    let (path, prefix) = path.unzip();
+    let host = host.and_then(|host| HeaderValue::from_str(&host.text).ok());
+    Some(Placed { value: Rewrite { host, path }, prefix: prefix.flatten() })
+}
+
+fn host(reader: &mut Reader<'_>, value: &Value<'_>, fits: impl Fn(&str) -> bool) -> Option<Named> {
+    let host = text(reader, value)?;
+    if fits(&host.text) {
+        return Some(host);
+    }
+    let hint = match host_and_port(&host.text) {
+        Some((name, port)) => format!("write host = \"{name}\" and port = {port}"),
+        None => "write a host such as \"example.org\"".to_owned(),
+    };
+    reader.fault(&host.place, format!("{} is no host", quoted(&host.text)), hint);
+    None
+}
+
+/// `path`, the whole of it, or `prefix`, what takes the place of the matched one and where that stands.
+fn path_change(reader: &mut Reader<'_>, keys: &mut Keys<'_>) -> Option<(PathChange, Option<Place>)> {
+    let (path, prefix) = (keys.find("path"), keys.find("prefix"));
+    if let (Some(_), Some(prefix)) = (path, prefix) {
+        reader.fault(&reader.place_of(prefix), "either `path` or `prefix` is replaced", "keep one of the two");
+        return None;
+    }
+    if let Some(path) = path {
+        return normal_path(reader, path).map(|path| (PathChange::Full(path), None));
+    }
+    let place = reader.place_of(prefix?);
+    normal_path(reader, prefix?).map(|path| (PathChange::Prefix(without_slash(path)), Some(place)))
+}
