@@ -4,6 +4,7 @@
 //! and nothing on the reading side waits: a request costs one generation check, and a live cell one atomic load.
 
 pub mod cells;
+pub mod decisions;
 pub mod effects;
 pub mod fields;
 pub mod plugin;
@@ -11,10 +12,12 @@ pub mod publish;
 pub mod rollout;
 pub mod servers;
 pub mod snapshot;
+pub mod time;
 pub mod traffic;
 pub mod upstream;
 
 pub use cells::{Cells, StateCell};
+pub use decisions::{Decision, Decisions};
 pub use effects::{Effect, EffectQueue};
 pub use plugin::{Plugin, PluginKey};
 pub use publish::Published;

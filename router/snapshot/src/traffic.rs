@@ -5,10 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Upper bounds of the latency histogram, in microseconds; the last bucket has none. Half-decades of the range that
-/// matters for a proxy on one machine up to its usual time-out.
-pub const LATENCY_BOUNDS_MICROS: [u64; 11] =
-    [250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000, 10_000_000];
+use crate::decisions::Decisions;
+
+/// Upper bounds of the latency histogram, in microseconds; the last bucket has none. The default buckets of Prometheus'
+/// clients (5 ms to 10 s), with three more below, where a proxy on the machine of its servers answers.
+pub const LATENCY_BOUNDS_MICROS: [u64; 14] = [
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+    10_000_000,
+];
 
 /// Status classes that are counted apart: 1xx to 5xx, and requests that got no answer (the client left).
 pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
@@ -19,6 +23,9 @@ pub struct Traffic {
     workers: usize,
     routes: Mutex<BTreeMap<RouteKey, Arc<RouteTraffic>>>,
     shards: Vec<WorkerTraffic>,
+    decisions: Decisions,
+    /// Lines of the access log that its writer could not write.
+    access_log_unwritten: AtomicU64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +50,14 @@ pub struct WorkerTraffic {
     pub upstream_connects: AtomicU64,
     /// Requests that no route matched.
     pub unrouted: AtomicU64,
+    /// Client connections refused because there were too many.
+    pub refused: AtomicU64,
+    /// Copies of requests sent to mirrors.
+    pub mirrored: AtomicU64,
+    /// Copies of requests that were not sent, because too many were on their way or their upstream failed.
+    pub mirrors_dropped: AtomicU64,
+    /// Lines of the access log dropped because too many waited for its writer.
+    pub access_log_dropped: AtomicU64,
 }
 
 impl Traffic {
@@ -50,7 +65,13 @@ impl Traffic {
     #[must_use]
     pub fn new(workers: usize) -> Self {
         let shards = (0..workers).map(|_| WorkerTraffic::default()).collect();
-        Self { workers, routes: Mutex::default(), shards }
+        Self {
+            workers,
+            routes: Mutex::default(),
+            shards,
+            decisions: Decisions::new(workers),
+            access_log_unwritten: AtomicU64::new(0),
+        }
     }
 
     /// The counters of a route with these variants, the same ones for as long as the process lives.
@@ -83,6 +104,24 @@ impl Traffic {
     #[must_use]
     pub fn workers(&self) -> &[WorkerTraffic] {
         &self.shards
+    }
+
+    /// What became of the last requests.
+    #[must_use]
+    pub const fn decisions(&self) -> &Decisions {
+        &self.decisions
+    }
+
+    /// Counts lines of the access log that could not be written.
+    pub fn access_log_unwritten(&self, lines: u64) {
+        self.access_log_unwritten.fetch_add(lines, Ordering::Relaxed);
+    }
+
+    /// Lines of the access log that got lost, for whatever reason.
+    #[must_use]
+    pub fn access_log_dropped(&self) -> u64 {
+        let dropped = self.shards.iter().map(|worker| worker.access_log_dropped.load(Ordering::Relaxed));
+        dropped.sum::<u64>() + self.access_log_unwritten.load(Ordering::Relaxed)
     }
 }
 
@@ -177,13 +216,13 @@ mod tests {
     fn requests_are_counted_by_variant_class_and_latency() {
         let traffic = Traffic::new(2);
         let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
-        route.finished(0, Some(1), Some(200), Duration::from_micros(250));
-        route.finished(1, Some(1), Some(503), Duration::from_micros(251));
+        route.finished(0, Some(1), Some(200), Duration::from_micros(500));
+        route.finished(1, Some(1), Some(503), Duration::from_micros(501));
         route.finished(1, None, None, Duration::from_secs(60));
         let totals = route.totals();
         assert_eq!(totals[2].variant.as_deref(), Some("canary"));
         assert_eq!((totals[2].classes[1], totals[2].classes[4]), (1, 1));
-        assert_eq!((totals[2].latency[0], totals[2].latency[1], totals[2].micros), (1, 1, 501));
+        assert_eq!((totals[2].latency[0], totals[2].latency[1], totals[2].micros), (1, 1, 1_001));
         assert_eq!((totals[0].classes[5], totals[0].latency[LATENCY_BOUNDS_MICROS.len()]), (1, 1));
     }
 
