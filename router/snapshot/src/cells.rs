@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use sluice_model::flag::switch_text;
 
+use crate::limiter::Limiters;
 use crate::rollout::RolloutCell;
 use crate::servers::ServersCell;
 use crate::upstream::UpstreamCell;
@@ -66,6 +67,7 @@ pub struct Cells {
     states: RwLock<BTreeMap<String, Arc<StateCell>>>,
     rollouts: RwLock<BTreeMap<String, Arc<RolloutCell>>>,
     servers: ServersCell,
+    limiters: Limiters,
     upstreams: RwLock<BTreeMap<String, Arc<UpstreamCell>>>,
 }
 
@@ -142,6 +144,12 @@ impl Cells {
     pub fn upstream(&self, name: &str) -> Arc<UpstreamCell> {
         let mut upstreams = self.upstreams.write().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(upstreams.entry(name.to_owned()).or_default())
+    }
+
+    /// What the limits of the routes have counted.
+    #[must_use]
+    pub const fn limiters(&self) -> &Limiters {
+        &self.limiters
     }
 
     /// The servers that hold a lease.

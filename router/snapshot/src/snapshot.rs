@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sluice_policy::Policy;
 
 use crate::cells::Cells;
+use crate::limiter::RouteLimiter;
 use crate::plugin::Plugin;
 use crate::rollout::RolloutCell;
 use crate::traffic::{RouteTraffic, Traffic};
@@ -46,6 +47,8 @@ pub struct Route {
     pub rollout: Option<Arc<RolloutCell>>,
     /// Its counters.
     pub traffic: Arc<RouteTraffic>,
+    /// Its limits.
+    pub limiter: RouteLimiter,
 }
 
 impl Snapshot {
@@ -91,6 +94,7 @@ impl Route {
             response_phase: chain(|phases| phases.response).rev().collect(),
             rollout: rollout.map(|rollout| cells.rollout(&rollout.name, &rollout.stable, &rollout.canary)),
             traffic: traffic.route(&route.name, &variants),
+            limiter: cells.limiters().route(&route.name, &route.limits),
         }
     }
 }
