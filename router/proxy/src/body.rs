@@ -37,6 +37,8 @@ struct Inner {
     incoming: Incoming,
     meter: Option<(Meter, Weak<Exchange>)>,
     stall: Stall,
+    /// Bytes that its route still allows, if it limits a body that declares no length.
+    allowed_bytes: Option<u64>,
     progress: Progress,
     /// Why it was stopped, for whoever waits for the server's answer.
     stopped_by: Option<Result<Answer, Error>>,
@@ -56,13 +58,26 @@ impl Upload {
             return None;
         }
         let stall = Stall::new(idle_max, None);
-        let inner = Inner { incoming, meter: None, stall, progress: Progress::Running, stopped_by: None };
+        let progress = Progress::Running;
+        let inner = Inner { incoming, meter: None, stall, allowed_bytes: None, progress, stopped_by: None };
         Some(Rc::new(Self { inner: RefCell::new(inner) }))
     }
 
     /// Has the rest of the body counted.
     pub(crate) fn count_with(&self, meter: Meter, exchange: &Rc<Exchange>) {
         self.inner.borrow_mut().meter = Some((meter, Rc::downgrade(exchange)));
+    }
+
+    /// Allows at most `bytes_max`. A body that declares more is refused before a byte of it is asked for, so no client
+    /// is told to continue; one that declares nothing is counted.
+    pub(crate) fn limit(&self, bytes_max: u64) -> Result<(), Error> {
+        let mut inner = self.inner.borrow_mut();
+        match inner.incoming.size_hint().exact() {
+            Some(declared) if declared > bytes_max => return Err(Error::BodyTooLarge),
+            Some(_) => {}
+            None => inner.allowed_bytes = Some(bytes_max),
+        }
+        Ok(())
     }
 
     /// True when all of it was read.
@@ -77,6 +92,8 @@ impl Upload {
 
     /// Reads and counts what the client still sends, so that it gets to read its answer. Bounded in size and time.
     pub(crate) async fn discard(self: Rc<Self>, _keeps_counting: Rc<Exchange>) {
+        // What the server must not get is read all the same.
+        self.inner.borrow_mut().allowed_bytes = None;
         let read_all = async {
             let mut left = DISCARDED_BYTES_MAX;
             while let Some(Ok(chunk)) = poll_fn(|cx| self.inner.borrow_mut().poll_read(cx)).await {
@@ -110,6 +127,9 @@ impl Inner {
                     self.stall.moved();
                     // Trailers are not passed on: what they may not hold is not worth their use so far.
                     let Ok(chunk) = frame.into_data() else { continue };
+                    if !self.is_allowed(chunk.len()) {
+                        return self.stop(Err(Error::BodyTooLarge));
+                    }
                     if self.incoming.is_end_stream() {
                         self.complete();
                     }
@@ -129,6 +149,14 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// Takes `bytes` from what its route allows.
+    fn is_allowed(&mut self, bytes: usize) -> bool {
+        let Some(allowed) = self.allowed_bytes else { return true };
+        let left = allowed.checked_sub(bytes as u64);
+        self.allowed_bytes = left.or(self.allowed_bytes);
+        left.is_some()
     }
 
     fn complete(&mut self) {

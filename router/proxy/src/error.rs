@@ -1,5 +1,7 @@
 //! Why a request got an answer of the router's own. `respond` turns each of these into a status, in one place.
 
+use std::time::Duration;
+
 use sluice_policy::path::PathFault;
 
 /// Every way in which the router itself ends a request.
@@ -26,6 +28,18 @@ pub(crate) enum Error {
     /// `chunked` twice, or not last (RFC 9112 section 6.1).
     #[error("malformed transfer coding")]
     Framing,
+    /// The body is longer than its route allows.
+    #[error("body too large")]
+    BodyTooLarge,
+    /// The client asks faster than the route allows.
+    #[error("too many requests")]
+    RateLimited {
+        /// Until its next request is let in.
+        wait: Duration,
+    },
+    /// As many requests of the route are in flight as it allows.
+    #[error("too many requests in flight")]
+    RouteBusy,
     /// No route matches.
     #[error("no route")]
     NoRoute,

@@ -19,12 +19,13 @@ use crate::body::Upload;
 use crate::connection::Connection;
 use crate::drain::Stage;
 use crate::error::Error;
-use crate::filters::redirect;
+use crate::filters::cors::CrossOrigin;
+use crate::filters::{cors, redirect};
 use crate::head::Line;
 use crate::instance::{InstanceCell, Surroundings};
 use crate::record::Record;
 use crate::worker::WorkerSnapshot;
-use crate::{chain, filters, forward, head, list_servers, matching, pick, request_id, respond};
+use crate::{chain, error_page, filters, forward, head, limits, list_servers, matching, pick, request_id, respond};
 
 /// Answers one request. Never fails: whatever goes wrong is an answer too.
 pub(crate) async fn answer(
@@ -43,7 +44,13 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
     if exchange.line().is_some_and(|line| head::is_asterisk(&line.target)) {
         return Ok(respond::options());
     }
+    error_page::note(exchange, &head);
     matching::find(exchange, &head)?;
+    cors::note(exchange, &head);
+    limits::admit(exchange, &head)?;
+    if let Some(answer) = cors::preflight(exchange) {
+        return Ok(answer);
+    }
     let mut answered = chain::request(exchange, &head).await?;
     if answered.is_none() {
         answered = chain::measure(exchange, &head)?;
@@ -77,9 +84,15 @@ pub(crate) struct Exchange {
     line: OnceCell<Line>,
     route: Cell<Option<usize>>,
     variant: Cell<Option<usize>>,
+    /// It counts towards the requests in flight of its route.
+    is_counted_in: Cell<bool>,
     /// What plugins asked to be handed back, by position in the chain; those who asked for 0 are left out.
     contexts: RefCell<Vec<(usize, u32)>>,
     tag: RefCell<Option<HeaderValue>>,
+    /// Who asks from elsewhere, on a route with CORS.
+    cross_origin: OnceCell<CrossOrigin>,
+    /// What the client likes to read, where the policy has error pages to choose from.
+    accept: OnceCell<HeaderValue>,
 }
 
 impl Exchange {
@@ -101,8 +114,11 @@ impl Exchange {
             line: OnceCell::new(),
             route: Cell::new(None),
             variant: Cell::new(None),
+            is_counted_in: Cell::new(false),
             contexts: RefCell::default(),
             tag: RefCell::default(),
+            cross_origin: OnceCell::new(),
+            accept: OnceCell::new(),
             connection,
         }
     }
@@ -156,6 +172,11 @@ impl Exchange {
 
     fn rollout(&self) -> Option<usize> {
         self.route_policy().ok()?.rollout
+    }
+
+    /// The request counts towards the limit of its route until it ends.
+    pub(crate) fn set_counted_in(&self) {
+        self.is_counted_in.set(true);
     }
 
     /// The rollout of the route.
@@ -236,6 +257,26 @@ impl Exchange {
         }
     }
 
+    /// Who asks from elsewhere, on a route with CORS.
+    pub(crate) fn cross_origin(&self) -> Option<&CrossOrigin> {
+        self.cross_origin.get()
+    }
+
+    pub(crate) fn set_cross_origin(&self, cross_origin: CrossOrigin) {
+        // A route is found once.
+        let _first = self.cross_origin.set(cross_origin);
+    }
+
+    /// What the client likes to read.
+    pub(crate) fn accept(&self) -> Option<&HeaderValue> {
+        self.accept.get()
+    }
+
+    pub(crate) fn set_accept(&self, accept: HeaderValue) {
+        // A head is read once.
+        let _first = self.accept.set(accept);
+    }
+
     pub(crate) fn request_id_text(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
@@ -249,6 +290,9 @@ impl Exchange {
     pub(crate) fn finish(&self) {
         if self.record.close() {
             self.record.write(self);
+            if self.is_counted_in.take() {
+                limits::leave(self);
+            }
             self.connection.worker.counters().in_flight.fetch_sub(1, Ordering::Relaxed);
             self.connection.clock.idle();
         }

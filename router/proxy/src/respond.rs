@@ -8,7 +8,7 @@ use crate::answer::{Answer, Content, ResponseBody};
 use crate::drain::Stage;
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::headers;
+use crate::{error_page, headers, limits};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -34,6 +34,9 @@ fn meaning(error: &Error) -> Meaning {
         Error::Expectation => of(StatusCode::EXPECTATION_FAILED, "unknown_expectation", "http_request_error"),
         Error::Method => of(StatusCode::NOT_IMPLEMENTED, "method_refused", "http_request_denied"),
         Error::Coding => of(StatusCode::NOT_IMPLEMENTED, "unknown_coding", "http_request_error"),
+        Error::BodyTooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "http_request_error"),
+        Error::RateLimited { .. } => of(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "http_request_error"),
+        Error::RouteBusy => of(StatusCode::SERVICE_UNAVAILABLE, "route_busy", "connection_limit_reached"),
         Error::NoRoute => of(StatusCode::NOT_FOUND, "no_route", "destination_not_found"),
         Error::Plugin { status } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
@@ -66,6 +69,7 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
     );
     exchange.record.refused(reason);
     let mut response = text(status, format!("{} {error}\n", status.as_u16()));
+    error_page::put(exchange, reason, &mut response);
     let fields = response.headers_mut();
     if let Ok(said) = HeaderValue::from_str(&format!("sluice; error={proxy_error}")) {
         fields.insert(headers::PROXY_STATUS, said);
@@ -73,6 +77,7 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
     if status == StatusCode::SERVICE_UNAVAILABLE {
         fields.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
     }
+    limits::tell(exchange, error, fields);
     if is_framing_lost(error) {
         fields.insert(header::CONNECTION, CLOSE);
     }

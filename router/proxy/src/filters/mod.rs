@@ -4,6 +4,7 @@
 //! A request is filtered after its plugins have spoken, so what they and the route table saw is what the client asked
 //! for; a filter never makes it take another route. A response is filtered last, whoever made it.
 
+pub(crate) mod cors;
 pub(crate) mod edits;
 pub(crate) mod redirect;
 mod rewrite;
@@ -40,7 +41,11 @@ pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<Reque
 /// The answer as the client gets it, before the router puts on what it says of every response.
 pub(crate) fn to_client(exchange: &Exchange, mut answer: Answer) -> Answer {
     if let Ok(route) = exchange.route_policy() {
-        edits::apply(&route.filters.response_headers, answer.response.headers_mut());
+        let headers = answer.response.headers_mut();
+        edits::apply(&route.filters.response_headers, headers);
+        if let (Some(cors), Some(cross_origin)) = (&route.filters.cors, exchange.cross_origin()) {
+            cors::to_client(cors, cross_origin, headers);
+        }
     }
     answer
 }
