@@ -1,8 +1,17 @@
-//! The command line as typed.
+//! The command line as typed. What belongs to one command stands beside it in `commands`.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::commands::check::CheckArgs;
+use crate::commands::completions::CompletionsArgs;
+use crate::commands::explain::ExplainArgs;
+use crate::commands::status::StatusArgs;
+
+/// Status where a check could not be made at all, as `diff(1)` has it and clap for a command line without sense.
+const TROUBLE: u8 = 2;
 
 /// Sluice, an edge HTTP router whose traffic rules are WebAssembly plugins.
 ///
@@ -10,7 +19,18 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// and without a failed request. What is wrong with a file never changes traffic: the last good revision goes on, and
 /// `sluice status` says why.
 #[derive(Debug, Parser)]
-#[command(name = "sluice", version, propagate_version = true)]
+#[command(
+    name = "sluice",
+    version,
+    propagate_version = true,
+    after_help = "\
+A first edge:
+  sluice init edge            write a commented start into the folder edge
+  sluice check edge           every fault of it, with file, line and hint
+  sluice explain GET http://example.org/ edge
+                              what would become of this request, and why
+  sluice run --config edge/sluice.toml"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -42,14 +62,56 @@ pub(crate) enum Command {
     /// Route traffic until SIGTERM or SIGINT, then drain and exit; a second signal exits at once.
     ///
     /// Prints one line on stdout as soon as it serves: `ready edge=http://ADDRESS admin=http://ADDRESS`.
+    #[command(after_help = "\
+Examples:
+  sluice run                              with ./sluice.toml, if there is one
+  sluice run --config /etc/sluice/sluice.toml --log-format json")]
     Run(RunArgs),
     /// Check sluice.toml, the policy files and the plugin files without starting anything.
     ///
-    /// Everything a router would check before it publishes: syntax, names, grants, and that each plugin starts with its
-    /// configuration. Exits 0 if a router would take it all, else 1 with every fault.
+    /// Everything a router would check before it publishes: syntax, names, grants, the [[tests]] of the policy, and that
+    /// each plugin starts with its configuration. Exits 0 if a router would take it all, 1 with every fault, 2 if there
+    /// is nothing to check.
+    #[command(after_help = "\
+Examples:
+  sluice check                            the folder you stand in
+  sluice check /etc/sluice && systemctl reload-or-restart sluice
+  sluice check --json edge | jq '.checked.faults[] | {file, line, message, hint}'")]
     Check(CheckArgs),
+    /// Say what would become of a request, and why: route, plugins, variant, server.
+    ///
+    /// Asks the files of a folder, or with --admin a running router with its live state. Plugins really run, on
+    /// instances of their own; what they would cause is told and does not happen, and nothing is sent anywhere.
+    #[command(after_help = "\
+Examples:
+  sluice explain GET http://example.org/set
+  sluice explain GET http://example.org/ edge -H 'cookie: uid=42' --rollout demo=50
+  sluice explain POST http://example.org/upload --body-bytes 60000 -H 'content-type: image/gif'
+  sluice explain GET http://example.org/ --admin http://127.0.0.1:9900 --client 192.0.2.7
+  sluice explain GET /set -H 'host: example.org' --flag featureFlags=on --json | jq .outcome")]
+    Explain(ExplainArgs),
     /// Ask a running router how it is. Exits 0 if all is well, 1 while any fault stands.
+    #[command(after_help = "\
+Examples:
+  sluice status
+  SLUICE_ADMIN_TOKEN=... sluice status --admin https://edge-1.internal:9900 --json")]
     Status(StatusArgs),
+    /// Print what a shell needs to complete this command line.
+    #[command(after_help = "\
+Examples:
+  sluice completions bash > ~/.local/share/bash-completion/completions/sluice
+  sluice completions fish > ~/.config/fish/completions/sluice.fish")]
+    Completions(CompletionsArgs),
+}
+
+impl Command {
+    /// The status of a command that could not do its work.
+    pub(crate) fn trouble(&self) -> ExitCode {
+        match self {
+            Self::Check(_) => ExitCode::from(TROUBLE),
+            Self::Run(_) | Self::Explain(_) | Self::Status(_) | Self::Completions(_) => ExitCode::FAILURE,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -57,29 +119,6 @@ pub(crate) struct RunArgs {
     /// The process' settings [default: ./sluice.toml, else built-in defaults].
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct CheckArgs {
-    /// A sluice.toml, or the folder that holds it or its routes.d.
-    #[arg(value_name = "PATH", default_value = ".")]
-    pub(crate) path: PathBuf,
-    /// Print one JSON object instead of text.
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct StatusArgs {
-    /// Admin address of the router.
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9900")]
-    pub(crate) admin: String,
-    /// Token of the admin port, if it asks for one.
-    #[arg(long, env = "SLUICE_ADMIN_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
-    /// Print the JSON of /v1/status as it is.
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[cfg(test)]
@@ -100,5 +139,13 @@ mod tests {
         assert!(matches!(args.command, Command::Run(RunArgs { config: Some(_) })));
         let args = Args::try_parse_from(["sluice", "--log-level", "debug", "check"]).unwrap();
         assert_eq!(args.log.log_level.as_deref(), Some("debug"));
+    }
+
+    #[test]
+    fn every_command_teaches_by_examples() {
+        for command in Args::command().get_subcommands() {
+            let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(examples.contains(&format!("sluice {}", command.get_name())), "{}", command.get_name());
+        }
     }
 }

@@ -1,16 +1,16 @@
 //! The binary `sluice`: arguments, wiring, shutdown. Each part is started here and nowhere else, in the order in which
-//! they need each other, and ended in the reverse order.
+//! they need each other, and ended in the reverse order. What asks a router or a folder is in `commands`.
 
+mod admin;
 mod args;
-mod check;
+mod commands;
 mod lock;
 mod logging;
 mod parts;
 mod settings;
 mod signals;
-mod status;
+mod terminal;
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -21,6 +21,7 @@ use crate::lock::DataLock;
 use crate::parts::Parts;
 use crate::settings::Settings;
 use crate::signals::Signals;
+use crate::terminal::tell;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,14 +32,16 @@ const CONTROL_THREADS: usize = 2;
 fn main() -> ExitCode {
     let Args { command, log } = Args::parse();
     logging::start(&log);
-    let outcome = match command {
-        Command::Run(args) => run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Check(args) => check::check(&args),
-        Command::Status(args) => status::status(&args),
+    let outcome = match &command {
+        Command::Run(args) => run(args).map(|()| ExitCode::SUCCESS),
+        Command::Check(args) => commands::check(args),
+        Command::Explain(args) => commands::explain(args),
+        Command::Status(args) => commands::status(args),
+        Command::Completions(args) => commands::completions(args),
     };
     outcome.unwrap_or_else(|error| {
         tell(&mut std::io::stderr(), &format!("error: {error:#}"));
-        ExitCode::FAILURE
+        command.trouble()
     })
 }
 
@@ -77,9 +80,4 @@ async fn serve(settings: &Settings) -> anyhow::Result<()> {
 fn announce(edge: &[std::net::SocketAddr], admin: std::net::SocketAddr) {
     let edge: Vec<String> = edge.iter().map(|address| format!("http://{address}")).collect();
     tell(&mut std::io::stdout(), &format!("ready edge={} admin=http://{admin}", edge.join(",")));
-}
-
-/// Prints a line. Nobody may listen: a closed pipe is no reason to stop serving.
-fn tell(out: &mut impl Write, line: &str) {
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
 }

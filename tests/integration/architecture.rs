@@ -20,6 +20,7 @@ const USES: &[(&str, &[&str])] = &[
         &[
             "sluice-admin",
             "sluice-control",
+            "sluice-model",
             "sluice-policy",
             "sluice-proxy",
             "sluice-snapshot",
@@ -41,6 +42,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("redis", &["sluice-state", "meow", "sluice-tests"]),
     ("notify", &["sluice-control"]),
     ("clap", &["sluice", "meow", "xtask"]),
+    ("clap_complete", &["sluice"]),
     ("anyhow", &["sluice", "meow", "xtask", "sluice-tests"]),
 ];
 /// Crates that may not name these: they neither wait nor read a clock, a file or a socket.

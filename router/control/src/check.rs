@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::status::PluginInfo;
 
 /// What a check found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Checked {
     /// Everything that is wrong. Empty = a router would publish this.
     pub faults: Vec<Fault>,

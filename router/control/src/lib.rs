@@ -14,6 +14,7 @@ mod builder;
 mod check;
 mod clock;
 mod effects;
+mod explain;
 mod fault;
 mod folder;
 mod gate;
@@ -33,6 +34,10 @@ mod watch;
 mod workshop;
 
 pub use check::{Checked, check};
+pub use explain::{
+    Assumed, Explanation, HEADERS_MAX, OfflineError, Outcome, PluginSaid, Question, QuestionError, RequestSeen,
+    RolloutSeen, RouteLost, RouteTaken, Said, ServerSeen, TimeLimits, UpstreamSeen, explain_folder,
+};
 pub use fault::{FAULTS_MAX, Fault, FaultSource};
 pub use handle::{CommandError, Handle};
 pub use start::{Context, Settings, StartError, start};

@@ -1,39 +1,27 @@
 //! `sluice status`: what a running router says of itself, for people.
 
-use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use serde_json::Value;
 
-use crate::args::StatusArgs;
-use crate::tell;
+use super::print;
+use crate::admin::AdminArgs;
 
-/// An admin port that takes longer is not well either.
-const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Arguments of `sluice status`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    admin: AdminArgs,
+    /// Print the JSON of /v1/status as it is.
+    #[arg(long)]
+    json: bool,
+}
 
 /// Asks and prints; the exit code says whether any fault stands.
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a runtime")?;
-    let status = runtime.block_on(ask(args))?;
-    tell(&mut io::stdout(), &if args.json { format!("{status:#}") } else { text(&status) });
+    let status: Value = args.admin.client()?.get("/v1/status")?;
+    print(&if args.json { format!("{status:#}") } else { text(&status) });
     Ok(if status["state"] == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-async fn ask(args: &StatusArgs) -> anyhow::Result<Value> {
-    let url = format!("{}/v1/status", args.admin.trim_end_matches('/'));
-    let client = reqwest::Client::builder().timeout(ANSWER_WAIT).build().context("make an HTTP client")?;
-    let mut request = client.get(&url);
-    if let Some(token) = &args.token {
-        request = request.bearer_auth(token);
-    }
-    let response = request.send().await.with_context(|| format!("ask {url}; is the router running?"))?;
-    let code = response.status();
-    if !code.is_success() {
-        bail!("{url} answered {code}: {}", response.text().await.unwrap_or_default().trim());
-    }
-    response.json().await.with_context(|| format!("read the answer of {url}"))
 }
 
 fn text(status: &Value) -> String {

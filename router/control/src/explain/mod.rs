@@ -1,0 +1,88 @@
+//! Explaining a request: what would become of it, and why.
+//!
+//! The same route table, fields, plugins and cells as in the request path, on a snapshot; but plugins run on instances of
+//! their own, their effects are only told, no counter moves and nothing is sent. Blocking: it may start plugins.
+
+mod chain;
+mod destination;
+mod filters;
+mod offline;
+mod question;
+mod report;
+mod route;
+
+use sluice_snapshot::Snapshot;
+
+pub use offline::{Assumed, OfflineError, explain_folder};
+pub use question::{HEADERS_MAX, Question, QuestionError};
+pub use report::{
+    Explanation, Outcome, PluginSaid, RequestSeen, RolloutSeen, RouteLost, RouteTaken, Said, ServerSeen, TimeLimits,
+    UpstreamSeen,
+};
+
+pub(crate) use chain::Probe;
+pub(crate) use question::Head;
+
+/// Explains `head` on `snapshot`; `probe` makes the instances that are asked. Blocking.
+pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -> Explanation {
+    let mut explanation = Explanation {
+        revision: snapshot.revision,
+        request: seen(head),
+        route: None,
+        others: Vec::new(),
+        filters: Vec::new(),
+        plugins: Vec::new(),
+        rollout: None,
+        outcome: Outcome::Refused { status: 404, reason: "no route matches".to_owned() },
+        limits: None,
+        notes: Vec::new(),
+    };
+    if let Err(fault) = &head.path {
+        explanation.outcome = Outcome::Refused { status: 400, reason: fault.to_string() };
+        return explanation;
+    }
+    let found = route::find(&snapshot.policy, head);
+    explanation.others = found.others;
+    let Some((index, taken)) = found.taken else { return explanation };
+    explanation.route = Some(taken);
+    let route = &snapshot.policy.routes[index];
+    explanation.filters = filters::describe(&snapshot.policy, route);
+    explanation.rollout = destination::rollout(snapshot, index, head);
+    if let Some(reason) = filters::refuses(route, head) {
+        explanation.outcome = Outcome::Refused { status: 413, reason };
+        return explanation;
+    }
+    let heard = chain::ask(snapshot, index, head, probe);
+    explanation.outcome = destination::outcome(snapshot, index, head, &heard);
+    explanation.notes = notes(head, &heard);
+    explanation.plugins = heard.plugins;
+    if matches!(explanation.outcome, Outcome::Sent { .. }) {
+        explanation.limits = Some(filters::time_limits(route));
+    }
+    explanation
+}
+
+fn seen(head: &Head) -> RequestSeen {
+    RequestSeen {
+        method: head.method.to_string(),
+        host: head.host.clone(),
+        path: head.path().to_owned(),
+        sent_path: (head.sent_path != head.path()).then(|| head.sent_path.clone()),
+        query: head.query.clone(),
+        body_bytes: head.body_bytes,
+    }
+}
+
+fn notes(head: &Head, heard: &chain::Heard) -> Vec<String> {
+    let mut notes = Vec::new();
+    if head.body_bytes.is_some() && chain::is_form(head) {
+        let note = "the parts of a form are counted as they stream by: --body-bytes is taken as its largest file";
+        notes.push(note.to_owned());
+    }
+    if let (Some(plugin), true) = (&heard.aborted_by, chain::is_form(head)) {
+        notes.push(format!(
+            "this request is on its way before plugin `{plugin}` would abort; the next ones go to stable"
+        ));
+    }
+    notes
+}

@@ -1,0 +1,44 @@
+//! The commands beside `run`, one file each: its arguments, what it asks of files or of a running router, what it prints
+//! and the status it ends with.
+
+pub(crate) mod check;
+pub(crate) mod completions;
+pub(crate) mod explain;
+pub(crate) mod status;
+
+pub(crate) use check::check;
+pub(crate) use completions::completions;
+pub(crate) use explain::explain;
+pub(crate) use status::status;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use sluice_policy::Folders;
+
+use crate::settings::{self, FILE};
+use crate::terminal::tell;
+
+fn print(text: &str) {
+    tell(&mut std::io::stdout(), text);
+}
+
+/// The folders that a path stands for: a `sluice.toml`, or the folder that holds it or its `routes.d`.
+fn folders(path: &Path) -> anyhow::Result<Folders> {
+    let file = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
+    if file.exists() || !path.is_dir() {
+        return Ok(settings::read(&file)?.folders);
+    }
+    let mut folders = Folders::default();
+    settings::resolve(&mut folders, path);
+    if !folders.routes.is_dir() {
+        let wanted = [FILE.into(), folders.routes.file_name().map(PathBuf::from).unwrap_or_default()];
+        bail!(
+            "{} holds neither {} nor {}/\n  hint: `sluice init {0}` writes a start",
+            path.display(),
+            wanted[0].display(),
+            wanted[1].display()
+        );
+    }
+    Ok(folders)
+}
