@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_model::field::{Field, FieldError};
 use sluice_snapshot::plugin::Parts;
 use sluice_snapshot::{Cells, Plugin, PluginKey};
-use sluice_wasm::{Artifact, CallError, Instance, LoadError};
+use sluice_wasm::{Artifact, CallError, Grants, Instance, Limits, LoadError};
 
 /// What makes an instance of a plugin: enough to build one more at any time.
 #[derive(Debug)]
@@ -13,8 +13,8 @@ pub(crate) struct Blueprint {
     artifact: Artifact,
     name: String,
     config: String,
-    grants: sluice_wasm::Grants,
-    limits: sluice_wasm::Limits,
+    grants: Grants,
+    limits: Limits,
 }
 
 /// Why a plugin is not taken.
@@ -53,30 +53,15 @@ pub(crate) struct Loaded {
 impl Blueprint {
     /// Joins a file with the policy's words about it.
     pub(crate) fn new(artifact: Artifact, spec: &sluice_policy::Plugin) -> Self {
-        let policy = &spec.grants;
-        let grants = sluice_wasm::Grants {
-            state: policy.state.clone(),
-            alerts: policy.alerts,
-            abort: policy.abort,
-            counters: policy.counters,
-            tags: policy.tags,
-        };
         let (name, config) = (spec.name.clone(), spec.config.to_string());
-        Self { artifact, name, config, grants, limits: limits(&spec.limits) }
+        Self { artifact, name, config, grants: spec.grants.clone(), limits: spec.limits }
     }
 
     /// A plugin that no policy names: everything that it needs, no configuration, the default limits.
     pub(crate) fn alone(artifact: Artifact) -> Self {
-        let needs = &artifact.manifest().needs;
-        let grants = sluice_wasm::Grants {
-            state: needs.state.clone(),
-            alerts: needs.alerts,
-            abort: needs.abort,
-            counters: needs.counters,
-            tags: needs.tags,
-        };
-        let name = artifact.manifest().name.clone();
-        Self { name, config: "{}".to_owned(), grants, limits: limits(&sluice_policy::Limits::default()), artifact }
+        let manifest = artifact.manifest();
+        let (name, grants) = (manifest.name.clone(), manifest.needs.as_grants());
+        Self { name, config: "{}".to_owned(), grants, limits: Limits::default(), artifact }
     }
 
     /// A fresh instance that knows the present state and has stood a call of each phase. Blocking.
@@ -131,15 +116,6 @@ pub(crate) fn load(
     let memory_bytes = probe.memory_bytes();
     let plugin = Arc::new(Plugin::new(parts, activation, instances, spare));
     Ok(Loaded { plugin, blueprint: Arc::new(blueprint), probe, memory_bytes })
-}
-
-const fn limits(policy: &sluice_policy::Limits) -> sluice_wasm::Limits {
-    sluice_wasm::Limits {
-        memory_bytes_max: policy.memory_bytes_max,
-        call_cpu_max: policy.call_cpu_max,
-        state_cpu_max: policy.state_cpu_max,
-        init_cpu_max: policy.init_cpu_max,
-    }
 }
 
 fn fields(texts: &[String]) -> Result<Vec<Field>, FieldError> {

@@ -8,5 +8,6 @@ pub mod field;
 pub mod flag;
 pub mod key;
 pub mod lease;
+pub mod plugin;
 pub mod rollout;
 pub mod weight;

@@ -2,10 +2,10 @@
 
 use sluice_model::field::{Field, FieldError};
 use sluice_model::key::matches_grant;
+use sluice_model::plugin::Grants;
 
 use crate::bounds::{NAME_BYTES_MAX, NAMES_MAX, PATH_PREFIXES_MAX};
 use crate::field_syntax::is_method;
-use crate::grants::Grants;
 use crate::manifest::Needs;
 use crate::wire::{WireActivation, WirePhases};
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sluice_model::plugin::{Grants, Limits};
 use wasmtime::Store;
 use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, TypedFunc};
 
@@ -16,7 +17,6 @@ use crate::exports::{
     ResponseParams, StateParams, StateResult, TAKE_OUTCOME,
 };
 use crate::fields;
-use crate::grants::{Grants, Limits};
 use crate::host::Host;
 use crate::load_error::LoadError;
 use crate::log::PluginLog;
@@ -54,7 +54,7 @@ impl Instance {
         limits: &Limits,
     ) -> Result<Self, LoadError> {
         let needs = &artifact.manifest().needs;
-        let missing = grants.missing(needs);
+        let missing = needs.missing(grants);
         if !missing.is_empty() {
             return Err(LoadError::Grants { missing });
         }

@@ -1,8 +1,9 @@
 //! The outcome of a call: the response a plugin makes and its effects, checked, and cut down to what it may do.
 
+use sluice_model::plugin::Grants;
+
 use crate::bounds::{EFFECTS_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX, TEXT_BYTES_MAX};
 use crate::field_syntax::{is_set_by_router, is_token, is_value};
-use crate::grants::Grants;
 use crate::wire::{Level, WireEffect, WireOutcome, WireResponse};
 
 /// What a plugin wants beside its decision.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sluice_policy::{Policy, Source};
 use sluice_proxy::{Proxy, Settings, Shared};
 use sluice_snapshot::{Cells, EffectQueue, Plugin, PluginKey, Published, Snapshot, Traffic, plugin};
-use sluice_wasm::{Engine, Grants, Instance, Limits};
+use sluice_wasm::{Engine, Instance, Limits};
 
 use crate::client::Client;
 use crate::origin::Origin;
@@ -108,10 +108,8 @@ fn load(spec: &sluice_policy::Plugin, cells: &Cells, workers: usize) -> Plugin {
     let bytes =
         std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", file.display()));
     let artifact = ENGINE.get_or_init(|| Engine::new().unwrap()).compile(&bytes).unwrap();
-    let sluice_policy::Grants { state, alerts, abort, counters, tags, .. } = spec.grants.clone();
-    let grants = Grants { state, alerts, abort, counters, tags };
     let config = spec.config.to_string();
-    let instance = || Instance::new(&artifact, &spec.name, &config, &grants, &LIMITS).unwrap();
+    let instance = || Instance::new(&artifact, &spec.name, &config, &spec.grants, &LIMITS).unwrap();
     let spare = instance();
     let activation = Arc::clone(spare.activation());
     let fields = |texts: &[String]| texts.iter().map(|text| text.parse().unwrap()).collect();
