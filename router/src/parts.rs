@@ -90,7 +90,7 @@ impl Parts {
         let config = &settings.config;
         let limits = &config.limits;
         let settings = sluice_proxy::Settings {
-            listeners: config.listeners.iter().map(|listener| listener.address).collect(),
+            listeners: config.listeners.clone(),
             workers: settings.workers,
             header_read: limits.header_read,
             body_idle: limits.body_idle,

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use http::HeaderValue;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use sluice_policy::ListenerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -32,6 +33,8 @@ const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: clos
 /// One client connection.
 pub(crate) struct Connection {
     pub(crate) worker: Rc<Worker>,
+    /// The listener that it came in by.
+    pub(crate) listener: Rc<ListenerConfig>,
     pub(crate) peer: Peer,
     pub(crate) clock: Clock,
 }
@@ -55,14 +58,20 @@ impl Peer {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(worker: Rc<Worker>, open: OpenConnection, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<ListenerConfig>,
+    open: OpenConnection,
+    stream: TcpStream,
+    peer: SocketAddr,
+) {
     worker.counters().connections.fetch_add(1, Ordering::Relaxed);
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay refused");
     }
     let stream = SharedStream::new(stream);
-    let connection =
-        Rc::new(Connection { worker: Rc::clone(&worker), peer: Peer::new(peer), clock: Clock::new(Instant::now()) });
+    let (peer, clock) = (Peer::new(peer), Clock::new(Instant::now()));
+    let connection = Rc::new(Connection { worker: Rc::clone(&worker), listener, peer, clock });
     let ending = drive(&connection, &stream, &open).await;
     if ending == Ending::HeadLate {
         stream.write_now(HEAD_TIMED_OUT);

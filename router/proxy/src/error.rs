@@ -16,6 +16,9 @@ pub(crate) enum Error {
     /// A path that cannot be brought into normal form.
     #[error("malformed path")]
     Path(#[source] PathFault),
+    /// A field name with an underscore, where the listener refuses it.
+    #[error("malformed field name")]
+    FieldName,
     /// CONNECT or TRACE.
     #[error("method not served")]
     Method,

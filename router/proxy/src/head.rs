@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri, header};
-use sluice_policy::path;
+use http::{HeaderMap, HeaderName, Method, Uri, header};
+use sluice_policy::{Underscores, path};
 
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -32,10 +32,11 @@ pub(crate) struct Line {
 }
 
 /// Reads a head, and leaves its line in the exchange.
-pub(crate) fn read(exchange: &Exchange, parts: Parts) -> Result<Head, Error> {
+pub(crate) fn read(exchange: &Exchange, mut parts: Parts) -> Result<Head, Error> {
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Error::Method);
     }
+    settle_underscores(&mut parts.headers, exchange.connection.listener.underscores)?;
     check_coding(&parts.headers)?;
     check_expectation(&parts.headers)?;
     let host = Host::of(&parts.uri, &parts.headers, parts.version)?;
@@ -65,6 +66,23 @@ fn normal_target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Error> {
 /// True for the target of `OPTIONS *`, which asks about the router itself (RFC 9110 section 9.3.7).
 pub(crate) fn is_asterisk(target: &PathAndQuery) -> bool {
     target.as_str() == "*"
+}
+
+/// Servers in the manner of CGI read `x_user` as `x-user`, so that one of them could be forged by way of the other.
+fn settle_underscores(headers: &mut HeaderMap, underscores: Underscores) -> Result<(), Error> {
+    let has_underscore = |name: &&HeaderName| name.as_str().contains('_');
+    match underscores {
+        Underscores::Allow => Ok(()),
+        Underscores::Reject if headers.keys().any(|name| has_underscore(&name)) => Err(Error::FieldName),
+        Underscores::Reject => Ok(()),
+        Underscores::Drop => {
+            let doomed: Vec<HeaderName> = headers.keys().filter(has_underscore).cloned().collect();
+            for name in doomed {
+                headers.remove(name);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// hyper takes any list of codings that ends in `chunked`, and undoes the last one only.

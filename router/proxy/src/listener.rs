@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sluice_policy::ListenerConfig;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -81,15 +82,20 @@ fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
 
 /// Accepts until `stop`, and then what had connected by then. No error ends it. More than `connections_max` connections wait in the backlog; as every listener
 /// waits for one with room in sight, there may be one more for each listener but the first.
-pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener, stop: CancellationToken) {
+pub(crate) async fn accept(
+    worker: Rc<Worker>,
+    config: Rc<ListenerConfig>,
+    listener: tokio::net::TcpListener,
+    stop: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stop.cancelled() => return accept_queued(&worker, listener),
+            () = stop.cancelled() => return accept_queued(&worker, &config, listener),
             accepted = accept_one(&worker, &listener) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => serve(&worker, stream, peer),
+            Ok((stream, peer)) => serve(&worker, &config, stream, peer),
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, "accept failed");
@@ -99,16 +105,16 @@ pub(crate) async fn accept(worker: Rc<Worker>, listener: tokio::net::TcpListener
     }
 }
 
-fn serve(worker: &Rc<Worker>, stream: TcpStream, peer: SocketAddr) {
+fn serve(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, stream: TcpStream, peer: SocketAddr) {
     worker.counters().accepted.fetch_add(1, Ordering::Relaxed);
     // Counted here, so that the next accept knows of it.
     let open = worker.connections.open();
-    worker.tracker.spawn_local(connection::serve(Rc::clone(worker), open, stream, peer));
+    worker.tracker.spawn_local(connection::serve(Rc::clone(worker), Rc::clone(config), open, stream, peer));
 }
 
 /// Takes in what waits in the backlog, then closes the socket: the kernel resets the connections that it finds there, and
 /// their clients, who may have sent a request by now, would see it fail.
-fn accept_queued(worker: &Rc<Worker>, listener: tokio::net::TcpListener) {
+fn accept_queued(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, listener: tokio::net::TcpListener) {
     let Ok(listener) = listener.into_std() else { return };
     // Not by way of readiness, which the runtime may not have heard of yet.
     while worker.connections.has_room(worker.settings.connections_max)
@@ -116,7 +122,7 @@ fn accept_queued(worker: &Rc<Worker>, listener: tokio::net::TcpListener) {
     {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
         match stream {
-            Ok(stream) => serve(worker, stream, peer),
+            Ok(stream) => serve(worker, config, stream, peer),
             Err(error) => tracing::debug!(%error, "connection lost while it was accepted"),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sluice_policy::ListenerConfig;
 use sluice_snapshot::{EffectQueue, Published, Traffic};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -16,8 +17,8 @@ use crate::worker;
 /// What does not change while the data plane runs.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Addresses to listen on; port 0 = any free port.
-    pub listeners: Vec<SocketAddr>,
+    /// Where requests come in.
+    pub listeners: Vec<ListenerConfig>,
     /// Threads; as many as [`Published`] and [`Traffic`] were made for.
     pub workers: usize,
     /// How long a client may take to send the head of a request.
@@ -92,8 +93,8 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
         return Err(StartError::Workers { workers, published, counted });
     }
     let mut bound = Vec::new();
-    for address in &settings.listeners {
-        bound.push(listener::bind(*address, workers)?);
+    for listener in &settings.listeners {
+        bound.push(listener::bind(listener.address, workers)?);
     }
     let addresses = bound.iter().map(|bound| bound.address).collect();
     let (sockets, locks) = deal(bound, workers);
@@ -115,7 +116,7 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
     Ok(Proxy { addresses, stop: guard, workers: running, reaper: Some(reaper_thread), _locks: locks })
 }
 
-/// One socket of every listener for each worker.
+/// One socket of every listener for each worker, in the order of the listeners.
 fn deal(bound: Vec<Bound>, workers: usize) -> (Vec<Vec<TcpListener>>, Vec<crate::lock::AddressLock>) {
     let mut hands: Vec<Vec<TcpListener>> = (0..workers).map(|_| Vec::new()).collect();
     let mut locks = Vec::new();

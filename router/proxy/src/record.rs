@@ -3,18 +3,15 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use crate::exchange::Exchange;
+use sluice_snapshot::Reason;
 
-/// Reason of requests that a plugin answered.
-const ANSWERED_BY_PLUGIN: &str = "plugin_response";
-/// Reason of requests whose client left.
-const CLIENT_GONE: &str = "client_gone";
+use crate::exchange::Exchange;
 
 /// What is noted of one request while it is on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     status: Cell<Option<u16>>,
-    reason: Cell<Option<&'static str>>,
+    reason: Cell<Option<Reason>>,
     /// Index of the plugin that answered.
     plugin: Cell<Option<usize>>,
     bytes: Cell<u64>,
@@ -33,18 +30,18 @@ impl Record {
     }
 
     /// The router itself answers, for this reason.
-    pub(crate) fn refused(&self, reason: &'static str) {
+    pub(crate) fn refused(&self, reason: Reason) {
         self.reason.set(Some(reason));
     }
 
     /// A plugin answers.
     pub(crate) fn answered_by(&self, plugin: usize) {
         self.plugin.set(Some(plugin));
-        self.reason.set(Some(ANSWERED_BY_PLUGIN));
+        self.reason.set(Some(Reason::PluginResponse));
     }
 
     /// The response broke off after its head, for this reason.
-    pub(crate) fn broke_off(&self, reason: &'static str) {
+    pub(crate) fn broke_off(&self, reason: Reason) {
         self.reason.set(Some(reason));
     }
 
@@ -79,7 +76,7 @@ impl Record {
 
     fn log(&self, exchange: &Exchange, took: Duration) {
         let line = exchange.line();
-        let reason = if self.is_abandoned.get() { Some(CLIENT_GONE) } else { self.reason.get() };
+        let reason = if self.is_abandoned.get() { Some(Reason::ClientGone) } else { self.reason.get() };
         let tag = exchange.tag();
         tracing::info!(
             target: "access",
@@ -94,7 +91,7 @@ impl Record {
             bytes = self.bytes.get(),
             plugin = self.plugin.get().map(|plugin| exchange.snapshot().plugins[plugin].name()),
             tag = tag.as_ref().and_then(|tag| tag.to_str().ok()),
-            reason,
+            reason = reason.map(Reason::as_str),
             "request"
         );
     }

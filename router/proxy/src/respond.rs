@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use http::{HeaderValue, Response, StatusCode, header};
+use sluice_snapshot::Reason;
 
 use crate::answer::{Answer, Content, ResponseBody};
 use crate::drain::Stage;
@@ -18,38 +19,39 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("1");
 /// What an error means to the client, to the log, and to proxies in front (RFC 9209 section 2.3).
 struct Meaning {
     status: StatusCode,
-    reason: &'static str,
+    reason: Reason,
     proxy_error: &'static str,
 }
 
 fn meaning(error: &Error) -> Meaning {
     let of = |status, reason, proxy_error| Meaning { status, reason, proxy_error };
     match error {
-        Error::Host => of(StatusCode::BAD_REQUEST, "invalid_host", "http_request_error"),
-        Error::Target => of(StatusCode::BAD_REQUEST, "invalid_target", "http_request_error"),
-        Error::Path(_) => of(StatusCode::BAD_REQUEST, "invalid_path", "http_request_error"),
-        Error::Framing => of(StatusCode::BAD_REQUEST, "invalid_framing", "http_request_error"),
-        Error::BodyBroken => of(StatusCode::BAD_REQUEST, "body_broken", "http_request_error"),
-        Error::BodyIdle => of(StatusCode::REQUEST_TIMEOUT, "body_idle", "http_request_error"),
-        Error::Expectation => of(StatusCode::EXPECTATION_FAILED, "unknown_expectation", "http_request_error"),
-        Error::Method => of(StatusCode::NOT_IMPLEMENTED, "method_refused", "http_request_denied"),
-        Error::Coding => of(StatusCode::NOT_IMPLEMENTED, "unknown_coding", "http_request_error"),
-        Error::BodyTooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "http_request_error"),
-        Error::RateLimited { .. } => of(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "http_request_error"),
-        Error::RouteBusy => of(StatusCode::SERVICE_UNAVAILABLE, "route_busy", "connection_limit_reached"),
-        Error::NoRoute => of(StatusCode::NOT_FOUND, "no_route", "destination_not_found"),
+        Error::Host => of(StatusCode::BAD_REQUEST, Reason::InvalidHost, "http_request_error"),
+        Error::Target => of(StatusCode::BAD_REQUEST, Reason::InvalidTarget, "http_request_error"),
+        Error::Path(_) => of(StatusCode::BAD_REQUEST, Reason::InvalidPath, "http_request_error"),
+        Error::FieldName => of(StatusCode::BAD_REQUEST, Reason::InvalidFieldName, "http_request_error"),
+        Error::Framing => of(StatusCode::BAD_REQUEST, Reason::InvalidFraming, "http_request_error"),
+        Error::BodyBroken => of(StatusCode::BAD_REQUEST, Reason::BodyBroken, "http_request_error"),
+        Error::BodyIdle => of(StatusCode::REQUEST_TIMEOUT, Reason::BodyIdle, "http_request_error"),
+        Error::Expectation => of(StatusCode::EXPECTATION_FAILED, Reason::UnknownExpectation, "http_request_error"),
+        Error::Method => of(StatusCode::NOT_IMPLEMENTED, Reason::MethodRefused, "http_request_denied"),
+        Error::Coding => of(StatusCode::NOT_IMPLEMENTED, Reason::UnknownCoding, "http_request_error"),
+        Error::BodyTooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge, "http_request_error"),
+        Error::RateLimited { .. } => of(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, "http_request_error"),
+        Error::RouteBusy => of(StatusCode::SERVICE_UNAVAILABLE, Reason::RouteBusy, "connection_limit_reached"),
+        Error::NoRoute => of(StatusCode::NOT_FOUND, Reason::NoRoute, "destination_not_found"),
         Error::Plugin { status } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            of(status, "plugin_failed", "proxy_internal_error")
+            of(status, Reason::PluginFailed, "proxy_internal_error")
         }
-        Error::NoServer => of(StatusCode::SERVICE_UNAVAILABLE, "no_healthy_server", "destination_unavailable"),
-        Error::Busy => of(StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", "connection_limit_reached"),
-        Error::Connect(_) => of(StatusCode::SERVICE_UNAVAILABLE, "connection_refused", "connection_refused"),
-        Error::ConnectTimeout => of(StatusCode::GATEWAY_TIMEOUT, "connection_timeout", "connection_timeout"),
-        Error::ServerClosed(_) => of(StatusCode::BAD_GATEWAY, "connection_terminated", "connection_terminated"),
-        Error::ServerMalformed => of(StatusCode::BAD_GATEWAY, "malformed_response", "http_protocol_error"),
-        Error::FirstByteTimeout => of(StatusCode::GATEWAY_TIMEOUT, "first_byte_timeout", "http_response_timeout"),
-        Error::RequestTimeout => of(StatusCode::GATEWAY_TIMEOUT, "request_timeout", "http_response_timeout"),
+        Error::NoServer => of(StatusCode::SERVICE_UNAVAILABLE, Reason::NoHealthyServer, "destination_unavailable"),
+        Error::Busy => of(StatusCode::SERVICE_UNAVAILABLE, Reason::UpstreamBusy, "connection_limit_reached"),
+        Error::Connect(_) => of(StatusCode::SERVICE_UNAVAILABLE, Reason::ConnectionRefused, "connection_refused"),
+        Error::ConnectTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::ConnectionTimeout, "connection_timeout"),
+        Error::ServerClosed(_) => of(StatusCode::BAD_GATEWAY, Reason::ConnectionTerminated, "connection_terminated"),
+        Error::ServerMalformed => of(StatusCode::BAD_GATEWAY, Reason::MalformedResponse, "http_protocol_error"),
+        Error::FirstByteTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::FirstByteTimeout, "http_response_timeout"),
+        Error::RequestTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::RequestTimeout, "http_response_timeout"),
     }
 }
 
@@ -63,15 +65,15 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
     let Meaning { status, reason, proxy_error } = meaning(error);
     tracing::debug!(
         request_id = exchange.request_id_text(),
-        reason,
+        reason = reason.as_str(),
         error = error as &dyn std::error::Error,
         "refused"
     );
     exchange.record.refused(reason);
     let mut response = text(status, format!("{} {error}\n", status.as_u16()));
-    error_page::put(exchange, reason, &mut response);
+    error_page::put(exchange, reason.as_str(), &mut response);
     let fields = response.headers_mut();
-    if let Ok(said) = HeaderValue::from_str(&format!("sluice; error={proxy_error}")) {
+    if let Ok(said) = HeaderValue::from_str(&format!("sluice; error={proxy_error}; details=\"{}\"", reason.as_str())) {
         fields.insert(headers::PROXY_STATUS, said);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {

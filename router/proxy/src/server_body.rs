@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use sluice_snapshot::Reason;
 use tokio::time::Instant;
 
 use crate::client::Lease;
@@ -28,11 +29,11 @@ pub(crate) enum BodyFault {
 
 impl BodyFault {
     /// As the access log says it.
-    pub(crate) const fn reason(&self) -> &'static str {
+    pub(crate) const fn reason(&self) -> Reason {
         match self {
-            Self::Truncated => "response_truncated",
-            Self::Idle => "response_idle",
-            Self::Deadline => "request_timeout",
+            Self::Truncated => Reason::ResponseTruncated,
+            Self::Idle => Reason::ResponseIdle,
+            Self::Deadline => Reason::RequestTimeout,
         }
     }
 }

@@ -151,9 +151,10 @@ impl Worker {
     /// Accepts on all sockets until `stop`; the tracker empties when the last of them is closed.
     fn listen(self: &Rc<Self>, sockets: Vec<TcpListener>, stop: &CancellationToken) -> io::Result<TaskTracker> {
         let accepting = TaskTracker::new();
-        for socket in sockets {
-            let listener = tokio::net::TcpListener::from_std(socket)?;
-            accepting.spawn_local(listener::accept(Rc::clone(self), listener, stop.clone()));
+        for (socket, config) in sockets.into_iter().zip(&self.settings.listeners) {
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            let config = Rc::new(config.clone());
+            accepting.spawn_local(listener::accept(Rc::clone(self), config, socket, stop.clone()));
         }
         accepting.close();
         Ok(accepting)

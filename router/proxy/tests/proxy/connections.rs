@@ -49,7 +49,10 @@ async fn a_get_is_sent_again_and_a_post_is_not() {
     assert_eq!(client.get("/").await.status, 200, "sent again on a fresh connection");
     assert_eq!(origin.requests().len(), 3);
     let reply = client.ask(POST).await;
-    assert_eq!((reply.status, reply.header("proxy-status")), (502, Some("sluice; error=connection_terminated")));
+    assert_eq!(
+        (reply.status, reply.header("proxy-status")),
+        (502, Some("sluice; error=connection_terminated; details=\"connection_terminated\""))
+    );
     let posts = origin.requests().iter().filter(|request| request.head.starts_with("POST")).count();
     assert_eq!(posts, 1);
 }
@@ -118,7 +121,10 @@ async fn no_server_at_all_is_a_503_with_a_reason() {
          [[routes]]\nname = \"empty\"\nmatch = {{ path = {{ prefix = \"/empty\" }} }}\nto = \"empty\"\n"
     ));
     let mut client = router.client().await;
-    for (path, error) in [("/dead", "connection_refused"), ("/empty", "destination_unavailable")] {
+    for (path, error) in [
+        ("/dead", "connection_refused; details=\"connection_refused\""),
+        ("/empty", "destination_unavailable; details=\"no_healthy_server\""),
+    ] {
         let reply = client.get(path).await;
         assert_eq!(reply.status, 503);
         assert_eq!(reply.header("proxy-status"), Some(&*format!("sluice; error={error}")));

@@ -58,7 +58,11 @@ async fn a_request_needs_exactly_one_valid_host() {
     ] {
         let reply = router.client().await.ask(head).await;
         assert_eq!(reply.status, 400, "{what}");
-        assert_eq!(reply.header("proxy-status"), Some("sluice; error=http_request_error"), "{what}");
+        assert_eq!(
+            reply.header("proxy-status"),
+            Some("sluice; error=http_request_error; details=\"invalid_host\""),
+            "{what}"
+        );
         assert_eq!(reply.text(), "400 no single valid host\n", "nothing is repeated");
     }
     assert!(origin.requests().is_empty());

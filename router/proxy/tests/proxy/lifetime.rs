@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sluice_policy::ListenerConfig;
 use sluice_proxy::{Settings, StartError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -95,7 +96,7 @@ async fn a_drain_ends_at_its_deadline() {
 async fn a_second_router_on_the_address_is_refused() {
     let origin = Origin::saying("ok").await;
     let router = Router::before(&origin);
-    let again = Settings { listeners: vec![router.address], ..settings() };
+    let again = Settings { listeners: vec![ListenerConfig::new(router.address)], ..settings() };
     let error = sluice_proxy::start(again.clone(), router.shared.clone()).unwrap_err();
     assert!(matches!(&error, StartError::Bind(error) if error.address == router.address), "{error:?}");
     router.proxy.drain().await;

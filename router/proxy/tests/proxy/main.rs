@@ -5,6 +5,7 @@
 mod bodies;
 mod client;
 mod connections;
+mod fields;
 mod heads;
 mod lifetime;
 mod origin;

@@ -250,7 +250,11 @@ async fn a_fault_costs_one_request() {
         assert_eq!(client.get("/").await.status, 200, "{act}");
         let reply = provoke(&mut client).await;
         assert_eq!(reply.status, 503, "{act}");
-        assert_eq!(reply.header("proxy-status"), Some("sluice; error=proxy_internal_error"), "{act}");
+        assert_eq!(
+            reply.header("proxy-status"),
+            Some("sluice; error=proxy_internal_error; details=\"plugin_failed\""),
+            "{act}"
+        );
         let lost = effects.try_recv();
         assert!(matches!(lost, Ok(Effect::InstanceLost { .. })), "{act}: {lost:?}");
         assert_eq!(client.get("/").await.status, 200, "{act}: the spare serves");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use sluice_policy::{Policy, Source};
+use sluice_policy::{ListenerConfig, Policy, Source};
 use sluice_proxy::{Proxy, Settings, Shared};
 use sluice_snapshot::{Cells, EffectQueue, Plugin, PluginKey, Published, Snapshot, Traffic, plugin};
 use sluice_wasm::{Engine, Instance, Limits};
@@ -32,7 +32,7 @@ pub(crate) struct Router {
 /// What tests change of it.
 pub(crate) fn settings() -> Settings {
     Settings {
-        listeners: vec!["127.0.0.1:0".parse().unwrap()],
+        listeners: vec![ListenerConfig::new("127.0.0.1:0".parse().unwrap())],
         workers: 1,
         header_read: Duration::from_secs(10),
         body_idle: Duration::from_secs(30),
