@@ -5,10 +5,12 @@
 //! What comes out is complete: every name is resolved to an index, every limit is checked, and [`Policy::find`] answers
 //! which route a request takes without allocating.
 
+pub mod explain;
 pub mod fault;
 pub mod filter;
 pub mod limits;
 pub mod path;
+pub mod pattern;
 pub mod plugin;
 pub mod policy;
 pub mod process;
@@ -20,9 +22,11 @@ mod read;
 mod table;
 mod units;
 
+pub use explain::Explanation;
 pub use fault::{Fault, Faults};
 pub use filter::Filters;
 pub use limits::{ErrorPage, RateLimit, RouteLimits};
+pub use pattern::Pattern;
 pub use plugin::{FailurePolicy, Grants, Limits, Plugin};
 pub use policy::{Policy, Rollout};
 pub use process::{
@@ -31,8 +35,8 @@ pub use process::{
 };
 pub use read::{parse, parse_process};
 pub use route::{
-    Builtin, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
-    WeightedUpstream,
+    Builtin, Found, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
+    ValuePattern, WeightedUpstream,
 };
 pub use upstream::{Balance, Protocol, Servers, StaticServer, Upstream};
 

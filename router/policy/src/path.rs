@@ -2,10 +2,13 @@
 //!
 //! Two paths that a server may take for the same one have the same normal form, so that no gate on a path can be passed
 //! by another spelling: dot segments resolved (RFC 3986 section 5.2.4), empty segments merged, unreserved characters
-//! decoded and everything that may not stand in a path encoded (section 6.2.2). An encoded slash stays `%2F`, it never
-//! becomes a separator; an encoded percent stays `%25`, so nothing is decoded twice.
+//! decoded and everything that may not stand in a path encoded (section 6.2.2). An encoded percent stays `%25`, so nothing
+//! is decoded twice. What becomes of an encoded slash is the listener's choice; by default it stays `%2F` and separates
+//! nothing.
 
 use std::borrow::Cow;
+
+use crate::process::EncodedSlash;
 
 /// A path that has no normal form. The router answers 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,24 +28,30 @@ pub enum PathFault {
         /// Where, in bytes from 0.
         at: usize,
     },
+    /// `%2F`, where [`EncodedSlash::Reject`] says so.
+    #[error("encoded slash at byte {at}")]
+    EncodedSlash {
+        /// Where, in bytes from 0.
+        at: usize,
+    },
 }
 
 /// The normal form of `raw`, the path of a request target without its query. Borrows when `raw` is normal already.
 ///
 /// # Errors
 /// [`PathFault`] if it has none.
-pub fn normalise(raw: &str) -> Result<Cow<'_, str>, PathFault> {
+pub fn normalise(raw: &str, slash: EncodedSlash) -> Result<Cow<'_, str>, PathFault> {
     if !raw.starts_with('/') {
         return Err(PathFault::NotAbsolute);
     }
-    if is_normal(raw.as_bytes()) {
+    if is_normal(raw.as_bytes(), slash) {
         return Ok(Cow::Borrowed(raw));
     }
-    Ok(Cow::Owned(resolve_dots(&recode(raw.as_bytes())?)))
+    Ok(Cow::Owned(resolve_dots(&recode(raw.as_bytes(), slash)?)))
 }
 
 /// True if [`normalise`] would change nothing; one pass, no allocation.
-fn is_normal(path: &[u8]) -> bool {
+fn is_normal(path: &[u8], slash: EncodedSlash) -> bool {
     let mut segment_start = 1;
     let mut at = 1;
     while at < path.len() {
@@ -57,6 +66,7 @@ fn is_normal(path: &[u8]) -> bool {
             b'%' => {
                 let upper = path[at..].iter().skip(1).take(2).all(|digit| !digit.is_ascii_lowercase());
                 match percent_byte(&path[at..]) {
+                    Some(b'/') if slash != EncodedSlash::Keep => return false,
                     Some(byte) if upper && !is_unreserved(byte) && !byte.is_ascii_control() => at += 3,
                     _ => return false,
                 }
@@ -68,8 +78,8 @@ fn is_normal(path: &[u8]) -> bool {
     !matches!(&path[segment_start..], b"." | b"..")
 }
 
-/// Decodes what needs no encoding and encodes what does, segment bounds untouched.
-fn recode(path: &[u8]) -> Result<String, PathFault> {
+/// Decodes what needs no encoding and encodes what does; segment bounds change only where `slash` says so.
+fn recode(path: &[u8], slash: EncodedSlash) -> Result<String, PathFault> {
     let mut recoded = String::with_capacity(path.len());
     let mut at = 0;
     while at < path.len() {
@@ -80,7 +90,12 @@ fn recode(path: &[u8]) -> Result<String, PathFault> {
         if byte.is_ascii_control() {
             return Err(PathFault::Control { at });
         }
-        let plain = if encoded { is_unreserved(byte) } else { byte == b'/' || is_path_character(byte) };
+        let decoded_slash = encoded && byte == b'/' && slash == EncodedSlash::Decode;
+        if encoded && byte == b'/' && slash == EncodedSlash::Reject {
+            return Err(PathFault::EncodedSlash { at });
+        }
+        let plain =
+            decoded_slash || if encoded { is_unreserved(byte) } else { byte == b'/' || is_path_character(byte) };
         if plain {
             recoded.push(char::from(byte))
         } else {
@@ -142,8 +157,10 @@ mod tests {
 
     use super::*;
 
+    const SLASHES: [EncodedSlash; 3] = [EncodedSlash::Keep, EncodedSlash::Reject, EncodedSlash::Decode];
+
     fn normal(raw: &str) -> String {
-        normalise(raw).unwrap().into_owned()
+        normalise(raw, EncodedSlash::Keep).unwrap().into_owned()
     }
 
     #[test]
@@ -174,30 +191,48 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for raw in ["", "set", "*", "http://x/"] {
-            assert_eq!(normalise(raw), Err(PathFault::NotAbsolute), "{raw}");
+            assert_eq!(normalise(raw, EncodedSlash::Keep), Err(PathFault::NotAbsolute), "{raw}");
         }
         for raw in ["/%", "/%4", "/%zz", "/%4g", "/% 41", "/%+1"] {
-            assert_eq!(normalise(raw), Err(PathFault::Percent { at: 1 }), "{raw}");
+            assert_eq!(normalise(raw, EncodedSlash::Keep), Err(PathFault::Percent { at: 1 }), "{raw}");
         }
         for raw in ["/\0", "/%00", "/\n", "/%0d", "/\u{7f}", "/%7F"] {
-            assert_eq!(normalise(raw), Err(PathFault::Control { at: 1 }), "{raw}");
+            assert_eq!(normalise(raw, EncodedSlash::Keep), Err(PathFault::Control { at: 1 }), "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_encoded_slash_is_kept_refused_or_decoded() {
+        assert_eq!(normalise("/a%2fb", EncodedSlash::Reject), Err(PathFault::EncodedSlash { at: 2 }));
+        assert_eq!(normalise("/a%2Fb", EncodedSlash::Reject), Err(PathFault::EncodedSlash { at: 2 }));
+        assert_eq!(normalise("/a/../b", EncodedSlash::Reject).unwrap(), "/b");
+        for (raw, decoded) in [
+            ("/a%2Fb", "/a/b"),
+            ("/a%2f%2e%2e%2fb", "/b"),
+            ("/a%2F/b", "/a/b"),
+            ("/a%2F", "/a/"),
+            ("/a%252Fb", "/a%252Fb"),
+        ] {
+            assert_eq!(normalise(raw, EncodedSlash::Decode).unwrap(), decoded, "{raw}");
         }
     }
 
     #[test]
     fn a_normal_path_is_borrowed() {
         for path in ["/", "/set", "/a/b/", "/a%2Fb", "/%C3%A9", "/a.b/.c/..d", "/x;y=1:@"] {
-            assert!(matches!(normalise(path), Ok(Cow::Borrowed(same)) if same == path), "{path}");
+            assert!(matches!(normalise(path, EncodedSlash::Keep), Ok(Cow::Borrowed(same)) if same == path), "{path}");
         }
     }
 
     proptest! {
         #[test]
         fn the_normal_form_is_a_fixed_point(raw in "/([/.a%~é]|%2[eEfF5]|%[0-9a-fA-F]{2}|\\PC){0,24}") {
-            if let Ok(once) = normalise(&raw) {
-                prop_assert!(matches!(normalise(&once), Ok(Cow::Borrowed(_))), "{raw:?} -> {once:?}");
+            for slash in SLASHES {
+                let Ok(once) = normalise(&raw, slash) else { continue };
+                prop_assert!(matches!(normalise(&once, slash), Ok(Cow::Borrowed(_))), "{raw:?} -> {once:?}");
                 prop_assert!(once.starts_with('/') && once.is_ascii() && !once.contains("//"));
                 prop_assert!(once.split('/').all(|segment| segment != "." && segment != ".."));
+                prop_assert!(slash == EncodedSlash::Keep || !once.contains("%2F"));
             }
         }
 
@@ -209,12 +244,16 @@ mod tests {
             let unreserved: Vec<usize> = path.match_indices(|character| character != '/').map(|(at, _)| at).collect();
             let at = *pick.get(&unreserved);
             let spelled = format!("{}%{:02x}{}", &path[..at], path.as_bytes()[at], &path[at + 1..]);
-            prop_assert_eq!(normalise(&spelled), normalise(&path));
+            for slash in SLASHES {
+                prop_assert_eq!(normalise(&spelled, slash), normalise(&path, slash));
+            }
         }
 
         #[test]
         fn no_text_panics(raw in any::<String>()) {
-            drop(normalise(&raw));
+            for slash in SLASHES {
+                drop(normalise(&raw, slash));
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use sluice_model::weight::BasisPoints;
 
 use crate::limits::ErrorPage;
 use crate::plugin::Plugin;
-use crate::route::{RequestLine, Route};
+use crate::route::{Found, RequestLine, Route};
 use crate::table::RouteTable;
 use crate::upstream::Upstream;
 
@@ -61,13 +61,21 @@ impl Policy {
         Self::default()
     }
 
-    /// Index of the route that `request` takes, or `None`. Does not allocate; the cost depends on the labels of the
-    /// host and the segments of the path, not on the number of routes.
-    ///
-    /// Precedence is that of the Gateway API: exact host, longest wildcard host, any host; then exact path, longest
-    /// path prefix; then a method match, more header matches, more query matches; then the first listed.
+    /// Index of the route that `request` takes, or `None`; see [`Policy::find_match`].
     #[must_use]
     pub fn find(&self, request: &RequestLine<'_>) -> Option<usize> {
+        self.find_match(request).map(|found| found.route)
+    }
+
+    /// The route that `request` takes and which of its matches took it, or `None`. Does not allocate; the cost depends on
+    /// the labels of the host, the segments of the path and the number of regular expressions that its hosts have for
+    /// paths, not on the number of routes.
+    ///
+    /// Precedence is that of the Gateway API: exact host, longest wildcard host, any host; then exact path, longest
+    /// path prefix, regular expression; then a method match, more header matches, more query matches; then the first
+    /// listed.
+    #[must_use]
+    pub fn find_match(&self, request: &RequestLine<'_>) -> Option<Found> {
         self.table.find(request)
     }
 }

@@ -7,7 +7,7 @@ use crate::route::NameValue;
 pub(crate) fn query_has(query: &str, parameter: &NameValue<String>) -> bool {
     query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        Decoded(name.as_bytes()).eq(parameter.name.bytes()) && Decoded(value.as_bytes()).eq(parameter.value.bytes())
+        Decoded(name.as_bytes()).eq(parameter.name.bytes()) && parameter.value.accepts(Decoded(value.as_bytes()))
     })
 }
 
@@ -32,9 +32,18 @@ impl Iterator for Decoded<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Pattern;
+    use crate::route::ValuePattern;
 
     fn has(query: &str, name: &str, value: &str) -> bool {
-        query_has(query, &NameValue { name: name.into(), value: value.into() })
+        query_has(query, &NameValue { name: name.into(), value: ValuePattern::Exact(value.into()) })
+    }
+
+    #[test]
+    fn patterns_see_the_decoded_value() {
+        let parameter = NameValue { name: "a".into(), value: ValuePattern::Regex(Pattern::new("x y|z+").unwrap()) };
+        assert!(query_has("a=x+y", &parameter) && query_has("a=1&a=%7Az", &parameter));
+        assert!(!query_has("a=x+yz", &parameter) && !query_has("b=z", &parameter));
     }
 
     #[test]

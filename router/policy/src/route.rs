@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::filter::Filters;
 use crate::limits::RouteLimits;
+use crate::pattern::Pattern;
 
 /// Time a request may take in all, unless the policy says otherwise.
 pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
@@ -30,6 +31,15 @@ pub struct RequestLine<'a> {
     pub method: &'a Method,
     /// All header fields.
     pub headers: &'a HeaderMap,
+}
+
+/// What of a policy a request found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Index of the route.
+    pub route: usize,
+    /// Index in [`Route::matches`] of the match that took it: its path is what a prefix replacement replaces.
+    pub matched: usize,
 }
 
 /// One route.
@@ -165,15 +175,46 @@ pub enum PathPattern {
     Exact(String),
     /// This path and everything below it by whole segments; without a trailing slash, except for `/`.
     Prefix(String),
+    /// The whole path matches this regular expression.
+    Regex(Pattern),
 }
 
 /// A name and the value it must have.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct NameValue<N> {
     /// Name.
     pub name: N,
-    /// The value it must have, byte by byte.
-    pub value: String,
+    /// The value it must have.
+    pub value: ValuePattern,
+}
+
+/// What a value must be.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ValuePattern {
+    /// This, byte by byte.
+    Exact(String),
+    /// The whole value matches this regular expression.
+    Regex(Pattern),
+}
+
+impl ValuePattern {
+    /// True if the value whose bytes are `bytes` is one of those.
+    pub(crate) fn accepts(&self, bytes: impl Iterator<Item = u8>) -> bool {
+        match self {
+            Self::Exact(exact) => bytes.eq(exact.bytes()),
+            Self::Regex(pattern) => pattern.matches_bytes(bytes),
+        }
+    }
+}
+
+impl NameValue<HeaderName> {
+    /// True if one line of `headers` has that name and value.
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        headers.get_all(&self.name).iter().any(|value| match &self.value {
+            ValuePattern::Exact(exact) => value.as_bytes() == exact.as_bytes(),
+            ValuePattern::Regex(pattern) => pattern.matches(value.as_bytes()),
+        })
+    }
 }
 
 /// What a request must look like: all of it must hold.
@@ -205,6 +246,17 @@ impl fmt::Display for PathPattern {
         match self {
             Self::Exact(path) => write!(f, "exact {path}"),
             Self::Prefix(path) => write!(f, "prefix {path}"),
+            Self::Regex(pattern) => write!(f, "regex {pattern}"),
+        }
+    }
+}
+
+/// `=tom`, or `~to.*` for a regular expression.
+impl fmt::Display for ValuePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(exact) => write!(f, "={exact}"),
+            Self::Regex(pattern) => write!(f, "~{pattern}"),
         }
     }
 }
@@ -216,7 +268,7 @@ impl fmt::Display for Match {
             write!(f, "{}{method}", if index == 0 { "" } else { "," })?;
         }
         write!(f, "{}{}", if self.methods.is_empty() { "" } else { " " }, self.path)?;
-        self.headers.iter().try_for_each(|header| write!(f, " {}={}", header.name, header.value))?;
-        self.query.iter().try_for_each(|parameter| write!(f, " ?{}={}", parameter.name, parameter.value))
+        self.headers.iter().try_for_each(|header| write!(f, " {}{}", header.name, header.value))?;
+        self.query.iter().try_for_each(|parameter| write!(f, " ?{}{}", parameter.name, parameter.value))
     }
 }

@@ -2,16 +2,16 @@
 //!
 //! Host -> path -> the few matches that share both. Hosts and paths are looked up in hash maps, most specific first;
 //! how many look-ups that takes is bounded by the deepest wildcard and the deepest prefix of the policy, so a long host
-//! or path of a client costs nothing more. Regular expressions, when they come, are one more list per host, after the
-//! prefixes.
+//! or path of a client costs nothing more. Paths by regular expression are one more list per host, after the prefixes.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use http::{HeaderName, Method};
 
+use crate::pattern::Pattern;
 use crate::query::query_has;
-use crate::route::{HostPattern, NameValue, PathPattern, RequestLine, Route};
+use crate::route::{Found, HostPattern, NameValue, PathPattern, RequestLine, Route};
 
 #[cfg(test)]
 mod tests;
@@ -35,12 +35,14 @@ struct HostRoutes {
     prefix: HashMap<String, Vec<Candidate>>,
     /// Segments in the deepest key of `prefix`.
     prefix_segments_max: usize,
+    /// Tried one after the other, best first.
+    regex: Vec<(Pattern, Candidate)>,
 }
 
 /// One way to take a route, host and path being right; candidates of one host and path are sorted, best first.
 #[derive(Clone, Debug, PartialEq)]
 struct Candidate {
-    route: usize,
+    found: Found,
     method: Option<Method>,
     headers: Vec<NameValue<HeaderName>>,
     query: Vec<NameValue<String>>,
@@ -71,12 +73,12 @@ impl RouteTable {
     }
 
     /// See [`crate::Policy::find`].
-    pub(crate) fn find(&self, request: &RequestLine<'_>) -> Option<usize> {
+    pub(crate) fn find(&self, request: &RequestLine<'_>) -> Option<Found> {
         let exact = self.exact.get(request.host).and_then(|routes| routes.find(request));
         exact.or_else(|| self.find_wildcard(request)).or_else(|| self.any.find(request))
     }
 
-    fn find_wildcard(&self, request: &RequestLine<'_>) -> Option<usize> {
+    fn find_wildcard(&self, request: &RequestLine<'_>) -> Option<Found> {
         let mut suffix = longest_suffix(request.host, self.wildcard_labels_max)?;
         loop {
             if let Some(route) = self.wildcard.get(suffix).and_then(|routes| routes.find(request)) {
@@ -95,40 +97,50 @@ fn longest_suffix(host: &str, labels_max: usize) -> Option<&str> {
 
 impl HostRoutes {
     fn insert(&mut self, index: usize, route: &Route) {
-        for found in &route.matches {
-            let bucket = match &found.path {
-                PathPattern::Exact(path) => self.exact.entry(path.clone()).or_default(),
+        for (matched, found) in route.matches.iter().enumerate() {
+            let any = found.methods.is_empty().then_some(None);
+            let candidates = any.into_iter().chain(found.methods.iter().cloned().map(Some)).map(|method| Candidate {
+                found: Found { route: index, matched },
+                method,
+                headers: found.headers.clone(),
+                query: found.query.clone(),
+            });
+            match &found.path {
+                PathPattern::Exact(path) => self.exact.entry(path.clone()).or_default().extend(candidates),
                 PathPattern::Prefix(prefix) => {
                     let key = prefix.trim_end_matches('/');
                     let segments = key.bytes().filter(|&byte| byte == b'/').count();
                     self.prefix_segments_max = self.prefix_segments_max.max(segments);
-                    self.prefix.entry(key.to_owned()).or_default()
+                    self.prefix.entry(key.to_owned()).or_default().extend(candidates);
                 }
-            };
-            let candidate =
-                |method| Candidate { route: index, method, headers: found.headers.clone(), query: found.query.clone() };
-            if found.methods.is_empty() {
-                bucket.push(candidate(None));
+                PathPattern::Regex(pattern) => {
+                    self.regex.extend(candidates.map(|candidate| (pattern.clone(), candidate)));
+                }
             }
-            bucket.extend(found.methods.iter().map(|method| candidate(Some(method.clone()))));
         }
     }
 
     fn sort(&mut self) {
         for bucket in self.exact.values_mut().chain(self.prefix.values_mut()) {
-            bucket.sort_by_key(|candidate| {
-                let Candidate { route, method, headers, query } = candidate;
-                (method.is_none(), Reverse(headers.len()), Reverse(query.len()), *route)
-            });
+            bucket.sort_by_key(Candidate::rank);
         }
+        self.regex.sort_by_key(|(_, candidate)| candidate.rank());
     }
 
-    fn find(&self, request: &RequestLine<'_>) -> Option<usize> {
+    fn find(&self, request: &RequestLine<'_>) -> Option<Found> {
         let exact = self.exact.get(request.path).and_then(|bucket| first(bucket, request));
-        exact.or_else(|| self.find_prefix(request))
+        exact.or_else(|| self.find_prefix(request)).or_else(|| self.find_regex(request))
     }
 
-    fn find_prefix(&self, request: &RequestLine<'_>) -> Option<usize> {
+    /// The conditions go first: most of them are cheaper than a pattern.
+    fn find_regex(&self, request: &RequestLine<'_>) -> Option<Found> {
+        let path = request.path.as_bytes();
+        let accepts =
+            |(pattern, candidate): &&(Pattern, Candidate)| candidate.accepts(request) && pattern.matches(path);
+        self.regex.iter().find(accepts).map(|(_, candidate)| candidate.found)
+    }
+
+    fn find_prefix(&self, request: &RequestLine<'_>) -> Option<Found> {
         if self.prefix.is_empty() {
             return None;
         }
@@ -148,16 +160,20 @@ fn longest_prefix(path: &str, segments_max: usize) -> &str {
     path[..end].trim_end_matches('/')
 }
 
-fn first(bucket: &[Candidate], request: &RequestLine<'_>) -> Option<usize> {
-    bucket.iter().find(|candidate| candidate.accepts(request)).map(|candidate| candidate.route)
+fn first(bucket: &[Candidate], request: &RequestLine<'_>) -> Option<Found> {
+    bucket.iter().find(|candidate| candidate.accepts(request)).map(|candidate| candidate.found)
 }
 
 impl Candidate {
+    /// The smaller, the better.
+    const fn rank(&self) -> (bool, Reverse<usize>, Reverse<usize>, usize) {
+        let Self { found, method, headers, query } = self;
+        (method.is_none(), Reverse(headers.len()), Reverse(query.len()), found.route)
+    }
+
     fn accepts(&self, request: &RequestLine<'_>) -> bool {
         self.method.as_ref().is_none_or(|method| method == request.method)
-            && self.headers.iter().all(|header| {
-                request.headers.get_all(&header.name).iter().any(|value| value.as_bytes() == header.value.as_bytes())
-            })
+            && self.headers.iter().all(|header| header.is_in(request.headers))
             && self.query.iter().all(|parameter| query_has(request.query.unwrap_or(""), parameter))
     }
 }

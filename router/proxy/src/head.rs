@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, Method, Uri, header};
-use sluice_policy::{Underscores, path};
+use sluice_policy::{EncodedSlash, Underscores, path};
 
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -40,13 +40,13 @@ pub(crate) fn read(exchange: &Exchange, mut parts: Parts) -> Result<Head, Error>
     check_coding(&parts.headers)?;
     check_expectation(&parts.headers)?;
     let host = Host::of(&parts.uri, &parts.headers, parts.version)?;
-    let target = normal_target(&parts.method, &parts.uri)?;
+    let target = normal_target(&parts.method, &parts.uri, exchange.connection.listener.encoded_slash)?;
     exchange.set_line(Line { method: parts.method, target });
     Ok(Head { headers: parts.headers, host })
 }
 
 /// The target with its path in normal form; the asterisk of `OPTIONS *` stays one.
-fn normal_target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Error> {
+fn normal_target(method: &Method, uri: &Uri, slash: EncodedSlash) -> Result<PathAndQuery, Error> {
     if uri.scheme_str().is_some_and(|scheme| scheme != "http") {
         return Err(Error::Target);
     }
@@ -54,7 +54,7 @@ fn normal_target(method: &Method, uri: &Uri) -> Result<PathAndQuery, Error> {
     if is_asterisk(whole) {
         return if method == Method::OPTIONS { Ok(whole.clone()) } else { Err(Error::Target) };
     }
-    match path::normalise(whole.path()).map_err(Error::Path)? {
+    match path::normalise(whole.path(), slash).map_err(Error::Path)? {
         Cow::Borrowed(_) if whole.as_str().starts_with('/') => Ok(whole.clone()),
         normal => {
             let query = whole.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn target(method: &Method, uri: &str) -> Option<String> {
-        normal_target(method, &uri.parse().unwrap()).ok().map(|target| target.as_str().to_owned())
+        normal_target(method, &uri.parse().unwrap(), EncodedSlash::Keep).ok().map(|target| target.as_str().to_owned())
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use serde::{Deserialize, Serialize};
+use sluice_policy::EncodedSlash;
 use sluice_policy::path::{self, PathFault};
 use sluice_snapshot::fields::RequestFields;
 
@@ -97,7 +98,7 @@ impl Head {
         Ok(Self {
             method,
             host: host.host().to_ascii_lowercase().trim_end_matches('.').to_owned(),
-            path: path::normalise(whole.path()).map(std::borrow::Cow::into_owned),
+            path: path::normalise(whole.path(), EncodedSlash::Keep).map(std::borrow::Cow::into_owned),
             sent_path: whole.path().to_owned(),
             query: whole.query().map(ToOwned::to_owned),
             headers,

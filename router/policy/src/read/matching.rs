@@ -4,10 +4,12 @@ use http::{HeaderName, HeaderValue, Method};
 use toml::de::DeValue;
 
 use super::keys::Keys;
+use super::pattern::pattern;
 use super::reader::{Named, Place, Reader, Value, quoted};
 use super::values::{TEXT_BYTES_MAX, expected, one_or_more, text, unique};
 use crate::path::normalise;
-use crate::route::{HostPattern, Match, NameValue, PathPattern};
+use crate::process::EncodedSlash;
+use crate::route::{HostPattern, Match, NameValue, PathPattern, ValuePattern};
 
 /// Most methods of one match.
 pub(crate) const METHODS_MAX: usize = 16;
@@ -70,27 +72,27 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<
     Some(MatchDraft { found: Match { path, methods, headers, query }, place: reader.place_of(value) })
 }
 
-/// `{ exact = "/a" }` or `{ prefix = "/a" }`.
+/// `{ exact = "/a" }`, `{ prefix = "/a" }` or `{ regex = "/a/[0-9]+" }`.
 fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern> {
-    let hint = "write { exact = \"/path\" } or { prefix = \"/path\" }";
+    let hint = "write { exact = \"/path\" }, { prefix = \"/path\" } or { regex = \"/path/[0-9]+\" }";
     let place = reader.place_of(value);
     if !matches!(value.get_ref(), DeValue::Table(_)) {
-        reader.fault(&place, "a path is matched exactly or by prefix", hint);
+        reader.fault(&place, "a path is matched exactly, by prefix or by regular expression", hint);
         return None;
     }
     let mut keys = Keys::of(reader, value)?;
-    let exact = keys.find("exact");
-    let prefix = keys.find("prefix");
+    let kinds = [keys.find("exact"), keys.find("prefix"), keys.find("regex")];
     keys.finish(reader);
-    match (exact, prefix) {
-        (Some(exact), None) => normal_path(reader, exact).map(PathPattern::Exact),
-        (None, Some(prefix)) => normal_path(reader, prefix).map(|path| PathPattern::Prefix(without_slash(path))),
-        (Some(_), Some(_)) => {
-            reader.fault(&place, "a path is matched exactly or by prefix, not both", hint);
+    match kinds {
+        [Some(exact), None, None] => normal_path(reader, exact).map(PathPattern::Exact),
+        [None, Some(prefix), None] => normal_path(reader, prefix).map(|path| PathPattern::Prefix(without_slash(path))),
+        [None, None, Some(regex)] => pattern(reader, regex).map(PathPattern::Regex),
+        [None, None, None] => {
+            reader.missing(&place, "the path is missing", hint);
             None
         }
-        (None, None) => {
-            reader.missing(&place, "the path is missing", hint);
+        _ => {
+            reader.fault(&place, "a path is matched exactly, by prefix or by regular expression, not by several", hint);
             None
         }
     }
@@ -99,7 +101,7 @@ fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern
 /// A path as requests have it when they are matched; another spelling would never match.
 pub(crate) fn normal_path(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     let Named { text, place } = text(reader, value)?;
-    let (message, hint) = match normalise(&text) {
+    let (message, hint) = match normalise(&text, EncodedSlash::Keep) {
         _ if text.contains(['?', '#']) => {
             ("a path ends before `?` or `#`".to_owned(), "match the query with query = { name = \"value\" }".to_owned())
         }
@@ -144,7 +146,7 @@ pub(crate) fn method(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Meth
 fn conditions<'d, N: AsRef<str>>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
-    read: fn(&mut Reader<'_>, &Named, Named) -> Option<NameValue<N>>,
+    read: fn(&mut Reader<'_>, &Named, Placed) -> Option<NameValue<N>>,
 ) -> Option<Vec<NameValue<N>>> {
     let place = reader.place_of(value);
     let DeValue::Table(table) = value.get_ref() else {
@@ -156,7 +158,7 @@ fn conditions<'d, N: AsRef<str>>(
     let mut conditions: Vec<NameValue<N>> = Vec::new();
     for (key, value) in table.iter().take(CONDITIONS_MAX) {
         let name = Named { text: key.get_ref().to_string(), place: reader.place_of(key) };
-        let Some(condition) = condition_text(reader, value).and_then(|value| read(reader, &name, value)) else {
+        let Some(condition) = value_pattern(reader, value).and_then(|value| read(reader, &name, value)) else {
             continue;
         };
         if conditions.iter().any(|other| other.name.as_ref() == condition.name.as_ref()) {
@@ -168,31 +170,44 @@ fn conditions<'d, N: AsRef<str>>(
     Some(conditions)
 }
 
-/// A value to compare with; it may be empty.
-fn condition_text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
-    match value.get_ref() {
-        DeValue::String(text) if text.is_empty() => Some(Named { text: String::new(), place: reader.place_of(value) }),
-        _ => text(reader, value),
-    }
+/// A value to compare with, and where it stands.
+type Placed = (ValuePattern, Place);
+
+/// A text, which may be empty, or `{ regex = ".." }`.
+fn value_pattern<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed> {
+    let place = reader.place_of(value);
+    let pattern = match value.get_ref() {
+        DeValue::String(text) if text.is_empty() => ValuePattern::Exact(String::new()),
+        DeValue::Table(_) => {
+            let mut keys = Keys::of(reader, value)?;
+            let pattern = keys.required(reader, "regex", "write { regex = \"..\" }, or the value as text", pattern);
+            keys.finish(reader);
+            ValuePattern::Regex(pattern?)
+        }
+        _ => ValuePattern::Exact(text(reader, value)?.text),
+    };
+    Some((pattern, place))
 }
 
-fn header(reader: &mut Reader<'_>, name: &Named, value: Named) -> Option<NameValue<HeaderName>> {
+fn header(reader: &mut Reader<'_>, name: &Named, (value, place): Placed) -> Option<NameValue<HeaderName>> {
     let parsed = HeaderName::from_bytes(name.text.as_bytes()).ok();
     if parsed.is_none() {
         reader.fault(&name.place, format!("{} is no header name", quoted(&name.text)), "letters, digits and `-`");
     }
-    if HeaderValue::from_str(&value.text).is_err() || value.text.trim() != value.text {
+    if let ValuePattern::Exact(text) = &value
+        && (HeaderValue::from_str(text).is_err() || text.trim() != text)
+    {
         let hint = "no control characters, no spaces at the ends";
-        reader.fault(&value.place, format!("{} is no header value", quoted(&value.text)), hint);
+        reader.fault(&place, format!("{} is no header value", quoted(text)), hint);
         return None;
     }
-    Some(NameValue { name: parsed?, value: value.text })
+    Some(NameValue { name: parsed?, value })
 }
 
-fn parameter(reader: &mut Reader<'_>, name: &Named, value: Named) -> Option<NameValue<String>> {
+fn parameter(reader: &mut Reader<'_>, name: &Named, (value, _): Placed) -> Option<NameValue<String>> {
     if name.text.len() > TEXT_BYTES_MAX {
         reader.fault(&name.place, format!("longer than {TEXT_BYTES_MAX} bytes"), "shorten it");
         return None;
     }
-    Some(NameValue { name: name.text.clone(), value: value.text })
+    Some(NameValue { name: name.text.clone(), value })
 }

@@ -15,6 +15,7 @@ mod listener;
 mod matching;
 mod names;
 mod path_change;
+mod pattern;
 mod plugin;
 mod process;
 mod process_limits;

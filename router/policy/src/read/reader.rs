@@ -52,12 +52,14 @@ pub(crate) struct Reader<'s> {
     findings: Vec<Finding>,
     /// Findings per file.
     counts: Vec<usize>,
+    /// Regular expressions so far.
+    patterns: usize,
 }
 
 impl<'s> Reader<'s> {
     pub(crate) fn new(sources: Vec<&'s Source>) -> Self {
         let counts = vec![0; sources.len()];
-        Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), counts }
+        Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), counts, patterns: 0 }
     }
 
     /// Begins to read the file at `index`; what could be understood of it comes back, the first syntax error of each line
@@ -102,6 +104,12 @@ impl<'s> Reader<'s> {
     pub(crate) fn show(&self, place: &Place) -> String {
         let Fault { file, line, column, .. } = self.located(place, String::new(), None);
         format!("{file}:{line}:{column}")
+    }
+
+    /// Counts one more regular expression; how many that makes.
+    pub(crate) const fn count_pattern(&mut self) -> usize {
+        self.patterns += 1;
+        self.patterns
     }
 
     /// Keeps a fault.

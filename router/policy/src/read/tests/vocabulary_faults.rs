@@ -219,3 +219,24 @@ fn mirrors_and_cors() {
         ),
     ]);
 }
+
+#[test]
+fn regular_expressions() {
+    refused(&[
+        (
+            route("match.path.regex = \"/a(b\""),
+            "6:20: `/a(b` is no pattern: unclosed group at character 3 | crate `regex`",
+        ),
+        (
+            route("match.path.regex = \"(a{1000}){1000}\""),
+            "6:20: `(a{1000}){1000}` is no pattern: its table would be larger",
+        ),
+        (
+            route("match.path = { exact = \"/a\", regex = \"/a\" }"),
+            "6:14: a path is matched exactly, by prefix or by regular",
+        ),
+        (route("match.headers.x = { regex = \"[\" }"), "6:29: `[` is no pattern: unclosed character class"),
+        (route("match.query.x = { rgex = \"a\", regex = \"a\" }"), "6:19: unknown key `rgex` | did you mean `regex`?"),
+        (route("match = [{ path.regex = \"/a+\" }, { path.regex = \"/a+\" }]"), "6:34: route `r` is unreachable here"),
+    ]);
+}
