@@ -96,6 +96,13 @@ impl Parts {
             body_idle: limits.body_idle,
             keep_alive_idle: limits.keep_alive_idle,
             connections_max: limits.connections_max,
+            head_bytes_max: limits.head_bytes_max,
+            header_fields_max: limits.header_fields_max,
+            streams_max: limits.streams_max,
+            requests_per_connection_max: limits.requests_per_connection_max,
+            connection_age_max: limits.connection_age_max,
+            ping_interval: sluice_proxy::PING_INTERVAL,
+            ping_timeout: sluice_proxy::PING_TIMEOUT,
             drain: limits.drain,
         };
         let shared = sluice_proxy::Shared {

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body, Frame, SizeHint};
+use sluice_snapshot::Reason;
 
 use crate::exchange::Exchange;
 use crate::server_body::{BodyFault, ServerBody};
@@ -78,6 +79,17 @@ impl ResponseBody {
         self.fault = Some(fault);
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// True when nothing of it goes on the wire.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The client reads no more of it.
+    pub(crate) fn stalled(&self) {
+        self.exchange.record.broke_off(Reason::ClientStalled);
+        self.exchange.finish();
     }
 
     fn over(&mut self) {

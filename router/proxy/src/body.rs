@@ -12,11 +12,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::poll_fn;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use crate::answer::Answer;
 use crate::chain;
+use crate::codec::Incoming;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::meter::Meter;
@@ -122,7 +122,7 @@ impl Inner {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
+            match self.incoming.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     self.stall.moved();
                     // Trailers are not passed on: what they may not hold is not worth their use so far.

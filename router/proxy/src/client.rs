@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::body::{RequestBody, Upload};
+use crate::codec::{self, Incoming};
 use crate::error::Error;
 use crate::gate::Permit;
 use crate::stream::SharedStream;
@@ -37,7 +37,9 @@ impl ServerConnection {
         let stream = connected.map_err(Error::Connect)?;
         stream.set_nodelay(true).map_err(Error::Connect)?;
         let stream = SharedStream::new(stream);
-        let (sender, driver) = http1::handshake(TokioIo::new(stream.clone())).await.map_err(Error::ServerClosed)?;
+        let (sender, driver) = http1::handshake(TokioIo::new(stream.clone()))
+            .await
+            .map_err(|error| Error::ServerClosed(codec::Error::Http1(error)))?;
         Ok(Self { sender, driver: Some(driver), stream, served: 0 })
     }
 
@@ -74,10 +76,10 @@ pub(crate) enum SendFault {
         /// The request, as it was.
         request: Box<Request<RequestBody>>,
         /// What happened to the connection.
-        error: hyper::Error,
+        error: codec::Error,
     },
     /// The connection failed after some of it was written.
-    Failed(hyper::Error),
+    Failed(codec::Error),
     /// The server took too long.
     Late(Error),
 }
@@ -119,9 +121,14 @@ impl Lease {
             let driven = self.connection.drive(cx);
             // Only driving makes the response ready, so it is asked right after, and nobody needs to be woken.
             if let Poll::Ready(result) = response.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return Poll::Ready(result.map_err(|mut error| match error.take_message() {
-                    Some(request) => SendFault::Unsent { request: Box::new(request), error: error.into_error() },
-                    None => SendFault::Failed(error.into_error()),
+                let result = result.map(|response| response.map(Incoming::Http1));
+                return Poll::Ready(result.map_err(|mut error| {
+                    let request = error.take_message();
+                    let error = codec::Error::Http1(error.into_error());
+                    match request {
+                        Some(request) => SendFault::Unsent { request: Box::new(request), error },
+                        None => SendFault::Failed(error),
+                    }
                 }));
             }
             debug_assert!(driven.is_pending(), "a connection that ended answers its request");

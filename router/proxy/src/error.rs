@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sluice_policy::path::PathFault;
 
+use crate::codec;
+
 /// Every way in which the router itself ends a request.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
@@ -66,7 +68,7 @@ pub(crate) enum Error {
     ConnectTimeout,
     /// The server closed the connection instead of answering.
     #[error("server closed the connection")]
-    ServerClosed(#[source] hyper::Error),
+    ServerClosed(#[source] codec::Error),
     /// What the server sent is no answer.
     #[error("malformed response")]
     ServerMalformed,

@@ -9,13 +9,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
 use sluice_policy::{Builtin, Target};
 use sluice_snapshot::{Link, Plugin, Route, Snapshot};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, ResponseBody};
 use crate::body::Upload;
+use crate::codec::Incoming;
 use crate::connection::Connection;
 use crate::drain::Stage;
 use crate::error::Error;
@@ -99,7 +99,7 @@ impl Exchange {
     fn begin(connection: Rc<Connection>, method: &Method, incoming: Incoming) -> Self {
         let worker = &connection.worker;
         worker.counters().in_flight.fetch_add(1, Ordering::Relaxed);
-        connection.clock.busy();
+        connection.begin_request();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         let random = (u128::from(worker.random()) << 64) | u128::from(worker.random());
@@ -294,7 +294,7 @@ impl Exchange {
                 limits::leave(self);
             }
             self.connection.worker.counters().in_flight.fetch_sub(1, Ordering::Relaxed);
-            self.connection.clock.idle();
+            self.connection.end_request();
         }
     }
 
@@ -304,10 +304,11 @@ impl Exchange {
         self.finish();
     }
 
-    /// Reads what is left of the body after an early answer, in a task of its own.
+    /// Reads what is left of the body after an early answer, in a task of its own. A stream of HTTP/2 is reset instead.
     pub(crate) fn discard_upload(exchange: &Rc<Self>) {
         let worker = &exchange.connection.worker;
         if let Some(upload) = exchange.upload().filter(|upload| !upload.is_complete())
+            && !exchange.connection.is_http2()
             && worker.connections.stage() < Stage::Over
         {
             worker.tracker.spawn_local(Rc::clone(upload).discard(Rc::clone(exchange)));

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, Method, Request, Response, Version};
-use hyper::body::Incoming;
 use rustix::io::Errno;
 use sluice_policy::Route;
 use tokio::time::{Instant, timeout_at};
@@ -16,6 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::answer::{Answer, Content};
 use crate::body::{RequestBody, Upload};
 use crate::client::{Lease, Patience, SendFault, ServerConnection};
+use crate::codec::{self, Incoming};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
@@ -166,7 +166,7 @@ fn from_server(
 }
 
 impl Error {
-    fn from_failed(error: hyper::Error) -> Self {
-        if error.is_parse() { Self::ServerMalformed } else { Self::ServerClosed(error) }
+    fn from_failed(error: codec::Error) -> Self {
+        if error.is_malformed() { Self::ServerMalformed } else { Self::ServerClosed(error) }
     }
 }

@@ -17,12 +17,20 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Reads the host of a request. An absolute-form target wins over the field (RFC 9112 section 3.2.2), but does not
+    /// Reads the host of a request. Over HTTP/2 it is `:authority`; a field beside it must say the same, and stands in for
+    /// it where there is none (RFC 9113 section 8.3.1). An absolute-form target wins over the field (RFC 9112 section 3.2.2), but does not
     /// excuse a missing one. A request of HTTP/1.0 without any host is refused like one of HTTP/1.1.
     pub(crate) fn of(uri: &Uri, headers: &HeaderMap, version: Version) -> Result<Self, Error> {
         let mut fields = headers.get_all(header::HOST).iter();
         let (first, second) = (fields.next(), fields.next());
-        if second.is_some() || (first.is_none() && version >= Version::HTTP_11) {
+        let is_field_due = version == Version::HTTP_11;
+        if second.is_some() || (first.is_none() && is_field_due) {
+            return Err(Error::Host);
+        }
+        if let (Some(authority), Some(field)) = (uri.authority(), first)
+            && version == Version::HTTP_2
+            && !authority.as_str().as_bytes().eq_ignore_ascii_case(field.as_bytes())
+        {
             return Err(Error::Host);
         }
         let field = match (uri.authority(), first) {
@@ -131,6 +139,10 @@ mod tests {
         headers.append(header::HOST, HeaderValue::from_static("b"));
         assert_eq!(of("/", &headers, Version::HTTP_11).as_deref(), Some("b"));
         assert_eq!(of("http://a/", &headers, Version::HTTP_11).as_deref(), Some("a"));
+        assert_eq!(of("http://a/", &headers, Version::HTTP_2), None, "they must agree");
+        assert_eq!(of("http://B/", &headers, Version::HTTP_2).as_deref(), Some("b"));
+        assert_eq!(of("/", &headers, Version::HTTP_2).as_deref(), Some("b"));
+        assert_eq!(of("http://a/", &HeaderMap::new(), Version::HTTP_2).as_deref(), Some("a"));
         assert_eq!(of("http://u@a/", &headers, Version::HTTP_11), None);
         headers.append(header::HOST, HeaderValue::from_static("b"));
         assert_eq!(of("/", &headers, Version::HTTP_11), None);

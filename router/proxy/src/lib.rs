@@ -11,7 +11,9 @@ mod answer;
 mod body;
 mod chain;
 mod client;
+mod codec;
 mod connection;
+mod date;
 mod drain;
 mod effects;
 mod error;
@@ -46,4 +48,4 @@ mod upstream;
 mod worker;
 
 pub use listener::BindError;
-pub use proxy::{Proxy, Settings, Shared, StartError, start};
+pub use proxy::{PING_INTERVAL, PING_TIMEOUT, Proxy, Settings, Shared, StartError, start};

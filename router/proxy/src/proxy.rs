@@ -29,9 +29,28 @@ pub struct Settings {
     pub keep_alive_idle: Duration,
     /// Client connections per worker; more wait in the backlog.
     pub connections_max: usize,
+    /// Bytes of a request's head; more is 431.
+    pub head_bytes_max: usize,
+    /// Header fields of a request; more is 431.
+    pub header_fields_max: usize,
+    /// Streams of one HTTP/2 connection at a time.
+    pub streams_max: u32,
+    /// Requests of one connection; then it is told to go.
+    pub requests_per_connection_max: u64,
+    /// Age of a connection; then it is told to go.
+    pub connection_age_max: Duration,
+    /// How long an HTTP/2 peer may be silent while somebody waits for it, before it is asked whether it lives.
+    pub ping_interval: Duration,
+    /// How long it may take to answer that.
+    pub ping_timeout: Duration,
     /// How long a drain waits for requests in flight.
     pub drain: Duration,
 }
+
+/// A silence after which a dead HTTP/2 peer is suspected; half of what home routers keep a silent connection for.
+pub const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long a living one may take to say so: hyper's own.
+pub const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the data plane shares with control and admin.
 #[derive(Clone, Debug)]
@@ -163,6 +182,31 @@ impl Proxy {
             && reaper.join().is_err()
         {
             tracing::error!("reaper panicked");
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Settings of unit tests.
+    pub(crate) fn settings() -> Settings {
+        Settings {
+            listeners: Vec::new(),
+            workers: 1,
+            header_read: Duration::from_secs(10),
+            body_idle: Duration::from_secs(30),
+            keep_alive_idle: Duration::from_secs(75),
+            connections_max: 1_000,
+            head_bytes_max: 64 << 10,
+            header_fields_max: 100,
+            streams_max: 128,
+            requests_per_connection_max: 100_000,
+            connection_age_max: Duration::from_secs(3_600),
+            ping_interval: PING_INTERVAL,
+            ping_timeout: PING_TIMEOUT,
+            drain: Duration::from_secs(10),
         }
     }
 }

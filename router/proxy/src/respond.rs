@@ -6,7 +6,6 @@ use http::{HeaderValue, Response, StatusCode, header};
 use sluice_snapshot::Reason;
 
 use crate::answer::{Answer, Content, ResponseBody};
-use crate::drain::Stage;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::{error_page, headers, limits};
@@ -115,7 +114,8 @@ pub(crate) fn finish(exchange: Rc<Exchange>, answer: Answer) -> Response<Respons
     }
     // The answer is early: whether the rest of the body is read to its end is not sure, so nothing may follow it.
     let is_early = exchange.upload().is_some_and(|upload| !upload.is_complete());
-    if is_early || exchange.connection.worker.connections.stage() > Stage::Serving {
+    let connection = &exchange.connection;
+    if (is_early && !connection.is_http2()) || connection.is_last_answer(exchange.started) {
         fields.insert(header::CONNECTION, CLOSE);
     }
     let is_bare = exchange.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use sluice_snapshot::Reason;
 use tokio::time::Instant;
 
 use crate::client::Lease;
+use crate::codec::Incoming;
 use crate::stall::{Expired, Stall};
 
 /// Why a response broke off after its head.
@@ -64,7 +64,7 @@ impl ServerBody {
     /// What hyper has ready. It is read only here, right after the connection was driven, so nobody needs to be woken.
     fn poll_ready_frame(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
-            let polled = Pin::new(&mut self.incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+            let polled = self.incoming.poll_frame(&mut Context::from_waker(Waker::noop()));
             return match polled {
                 Poll::Pending => Poll::Pending,
                 // Trailers are not passed on, like those of requests.

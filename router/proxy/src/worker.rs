@@ -9,7 +9,7 @@ use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 use hyper::server::conn::http1;
@@ -22,6 +22,8 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connection;
+use crate::date::Date;
 use crate::drain::{Connections, Stage};
 use crate::instance::InstanceCell;
 use crate::listener;
@@ -34,6 +36,10 @@ const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How long a drain leaves idle connections open for a request that is on its way. nginx has the same in its
 /// `keepalive_min_timeout`; clients that are slower than this between two requests are few and can be refused.
 const LAST_REQUEST_WAIT: Duration = Duration::from_millis(500);
+/// The least that hyper takes for the head of a request.
+const HEAD_BYTES_LEAST: usize = 8 << 10;
+/// Header fields that hyper takes by default. Asking for the same number would cost an allocation per request.
+const HYPERS_FIELDS_MAX: usize = 100;
 /// Threads of a worker that resolve names of servers; addresses need none.
 const RESOLVERS_MAX: usize = 2;
 
@@ -54,7 +60,9 @@ pub(crate) struct Worker {
     pub(crate) tracker: TaskTracker,
     pub(crate) connections: Rc<Connections>,
     pub(crate) registry: Registry,
-    pub(crate) http: http1::Builder,
+    pub(crate) http1: http1::Builder,
+    pub(crate) http2: h2::server::Builder,
+    date: Date,
     /// Where the fields of a plugin call are packed; kept, so that packing allocates nothing.
     pub(crate) blob: RefCell<Vec<u8>>,
     random: RefCell<SmallRng>,
@@ -124,11 +132,16 @@ async fn sweep(worker: Rc<Worker>, stop: CancellationToken) {
 
 impl Worker {
     fn new(seed: Seed) -> Self {
-        let mut http = http1::Builder::new();
+        let mut http1 = http1::Builder::new();
         // Times of head, idling and writing are kept by `connection`, with one timer for all of them.
         // Flushes of pipelined responses are not joined: hyper 1.12 then closes a connection with a broken request without
         // flushing what was answered to it.
-        http.header_read_timeout(None).pipeline_flush(false);
+        http1.header_read_timeout(None).pipeline_flush(false);
+        http1.max_buf_size(seed.settings.head_bytes_max.max(HEAD_BYTES_LEAST));
+        if seed.settings.header_fields_max != HYPERS_FIELDS_MAX {
+            http1.max_headers(seed.settings.header_fields_max);
+        }
+        let http2 = connection::http2::builder(&seed.settings);
         let registry = Registry::default();
         let (generation, snapshot) = seed.shared.published.load();
         let current = WorkerSnapshot::new(snapshot, None, seed.index, &registry, &seed.reaper);
@@ -139,7 +152,9 @@ impl Worker {
             tracker: TaskTracker::new(),
             connections: Rc::default(),
             registry,
-            http,
+            http1,
+            http2,
+            date: Date::default(),
             blob: RefCell::default(),
             random: RefCell::new(rand::make_rng()),
             reaper: seed.reaper,
@@ -192,6 +207,11 @@ impl Worker {
     /// This worker's counters.
     pub(crate) fn counters(&self) -> &WorkerTraffic {
         self.shared.traffic.worker(self.index)
+    }
+
+    /// The `Date` of a response made now.
+    pub(crate) fn date(&self) -> HeaderValue {
+        self.date.at(SystemTime::now())
     }
 
     /// 64 bits that nobody needs to be unable to guess.

@@ -88,6 +88,8 @@ reasons! {
     ResponseIdle = "response_idle",
     /// The client left before its response was out.
     ClientGone = "client_gone",
+    /// The client took nothing of its response for too long.
+    ClientStalled = "client_stalled",
 }
 
 impl Reason {

@@ -38,6 +38,13 @@ pub(crate) fn settings() -> Settings {
         body_idle: Duration::from_secs(30),
         keep_alive_idle: Duration::from_secs(75),
         connections_max: 1_000,
+        head_bytes_max: 64 << 10,
+        header_fields_max: 100,
+        streams_max: 128,
+        requests_per_connection_max: 100_000,
+        connection_age_max: Duration::from_secs(3_600),
+        ping_interval: sluice_proxy::PING_INTERVAL,
+        ping_timeout: sluice_proxy::PING_TIMEOUT,
         drain: Duration::from_secs(10),
     }
 }

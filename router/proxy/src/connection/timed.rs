@@ -1,0 +1,126 @@
+//! The client's stream as the codecs see it: each byte that moves moves the clock.
+//!
+//! What was read to tell the protocols apart is read again from here.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::Connection;
+use super::frames::Frames;
+use crate::stream::SharedStream;
+
+/// Bytes of the first read: as many as hyper's first, so that telling the protocols apart costs no read of its own.
+const FIRST_READ_BYTES: usize = 8 << 10;
+
+/// A client's stream.
+pub(super) struct TimedStream {
+    stream: SharedStream,
+    connection: Rc<Connection>,
+    /// Read, and not yet handed to the codec.
+    ahead: BytesMut,
+    /// Looks at what comes in over HTTP/2.
+    frames: Option<Rc<Frames>>,
+}
+
+impl TimedStream {
+    pub(super) fn new(stream: SharedStream, connection: Rc<Connection>) -> Self {
+        Self { stream, connection, ahead: BytesMut::new(), frames: None }
+    }
+
+    /// What was read ahead.
+    pub(super) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// Reads ahead; ready with the number of bytes, 0 at the end.
+    pub(super) fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [MaybeUninit::uninit(); FIRST_READ_BYTES];
+        let mut buffer = ReadBuf::uninit(&mut space);
+        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+        self.ahead.extend_from_slice(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+
+    /// Has every frame looked at from here on.
+    pub(super) fn watch(&mut self, frames: &Rc<Frames>) {
+        self.frames = Some(Rc::clone(frames));
+    }
+
+    fn poll_more(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+        }
+        let bytes = self.ahead.len().min(buffer.remaining());
+        buffer.put_slice(&self.ahead[..bytes]);
+        self.ahead.advance(bytes);
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncRead for TimedStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.frames.as_ref().is_some_and(|frames| frames.is_flood()) {
+            // Nothing more is read; the driver, which is polled right after, ends the connection.
+            return Poll::Pending;
+        }
+        let before = buffer.filled().len();
+        let polled = self.poll_more(cx, buffer);
+        let received = &buffer.filled()[before..];
+        if !received.is_empty() {
+            match &self.frames {
+                Some(frames) => frames.received(received, &self.connection.clock),
+                None if !self.connection.clock.is_busy() => self.connection.clock.head_begun(),
+                None => {}
+            }
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for TimedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.wrote(&polled);
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl TimedStream {
+    fn wrote(&self, polled: &Poll<io::Result<usize>>) {
+        self.connection.clock.wrote(polled.is_pending());
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&self.frames, polled) {
+            frames.sent(*bytes);
+        }
+    }
+}
