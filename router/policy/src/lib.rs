@@ -2,6 +2,7 @@
 //!
 //! Pure: no IO, no runtime, no clock. [`parse`] reads the files of `routes.d` together, [`parse_process`] reads
 //! `sluice.toml`; both report every fault at once, each with its place, an excerpt and, where one can be given, a hint.
+//! A policy whose `[[tests]]` do not hold is faulty like any other.
 //! What comes out is complete: every name is resolved to an index, every limit is checked, and [`Policy::find`] answers
 //! which route a request takes without allocating.
 
@@ -9,6 +10,7 @@ pub mod explain;
 pub mod fault;
 pub mod filter;
 pub mod limits;
+pub mod location;
 pub mod path;
 pub mod pattern;
 pub mod plugin;
@@ -17,6 +19,7 @@ pub mod process;
 pub mod route;
 pub mod upstream;
 
+mod outcome;
 mod query;
 mod read;
 mod table;

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
-use sluice_policy::{Builtin, Target};
+use sluice_policy::{Builtin, Found, PathPattern, Target};
 use sluice_snapshot::{Link, Plugin, Route, Snapshot};
 use tokio::time::Instant;
 
@@ -82,7 +82,7 @@ pub(crate) struct Exchange {
     snapshot: Rc<WorkerSnapshot>,
     upload: Option<Rc<Upload>>,
     line: OnceCell<Line>,
-    route: Cell<Option<usize>>,
+    route: Cell<Option<Found>>,
     variant: Cell<Option<usize>>,
     /// It counts towards the requests in flight of its route.
     is_counted_in: Cell<bool>,
@@ -147,18 +147,24 @@ impl Exchange {
         let _first = self.line.set(line);
     }
 
-    pub(crate) fn set_route(&self, route: usize) {
-        self.route.set(Some(route));
+    pub(crate) fn set_route(&self, found: Found) {
+        self.route.set(Some(found));
     }
 
     /// The route, once one matched.
     pub(crate) fn route(&self) -> Option<&Route> {
-        self.route.get().map(|route| &self.snapshot().routes[route])
+        self.route.get().map(|found| &self.snapshot().routes[found.route])
     }
 
     /// The route as its policy says it.
     pub(crate) fn route_policy(&self) -> Result<&sluice_policy::Route, Error> {
-        self.route.get().map(|route| &self.snapshot().policy.routes[route]).ok_or(Error::NoRoute)
+        self.route.get().map(|found| &self.snapshot().policy.routes[found.route]).ok_or(Error::NoRoute)
+    }
+
+    /// What the match that took the request says of its path.
+    pub(crate) fn path_pattern(&self) -> Result<&PathPattern, Error> {
+        let Found { route, matched } = self.route.get().ok_or(Error::NoRoute)?;
+        Ok(&self.snapshot().policy.routes[route].matches[matched].path)
     }
 
     /// Name of the route, empty before one matched.

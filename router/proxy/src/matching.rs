@@ -18,9 +18,9 @@ pub(crate) fn find(exchange: &Exchange, head: &Head) -> Result<(), Error> {
         method: &line.method,
         headers: &head.headers,
     };
-    match exchange.snapshot().policy.find(&request) {
-        Some(route) => {
-            exchange.set_route(route);
+    match exchange.snapshot().policy.find_match(&request) {
+        Some(found) => {
+            exchange.set_route(found);
             Ok(())
         }
         None => {

@@ -1,10 +1,12 @@
-//! From text to checked types: documents -> drafts (each item checked by itself) -> names resolved -> [`Policy`].
+//! From text to checked types: documents -> drafts (each item checked by itself) -> names resolved -> [`Policy`],
+//! held against its own tests.
 //!
 //! A fault in one item hides none in another: every stage goes on with what it understood, and only a parse without any
 //! fault yields a value.
 
 mod cors;
 mod error_page;
+mod expectation;
 mod fields;
 mod filter;
 mod header_edits;
@@ -34,6 +36,7 @@ mod values;
 mod tests;
 
 use self::error_page::ErrorPageDraft;
+use self::expectation::TestDraft;
 use self::keys::{Keys, entries};
 use self::names::{Index, Names};
 use self::plugin::PluginDraft;
@@ -46,7 +49,7 @@ use crate::table::RouteTable;
 use crate::upstream::Upstream;
 use crate::{Faults, Source};
 
-/// Most upstreams, plugins, rollouts, error pages or routes in one file.
+/// Most upstreams, plugins, rollouts, error pages, routes or tests in one file.
 const ENTRIES_MAX: usize = 10_000;
 
 /// Reads the files of `routes.d` together; names are unique over all of them. No file at all is an empty policy.
@@ -92,6 +95,8 @@ struct Declared {
     error_page_names: Names,
     routes: Vec<RouteDraft>,
     route_names: Names,
+    tests: Vec<TestDraft>,
+    test_names: Names,
 }
 
 /// The names that others may refer to, each with its index in the policy.
@@ -100,6 +105,7 @@ struct Scope {
     plugins: Index,
     rollouts: Index,
     error_pages: Index,
+    routes: Index,
 }
 
 impl Declared {
@@ -133,6 +139,12 @@ impl Declared {
         if let Some(array) = root.find("routes") {
             self.read_routes(reader, array);
         }
+        if let Some(array) = root.find("tests") {
+            let names = &mut self.test_names;
+            let tests =
+                values::list(reader, array, ENTRIES_MAX, |reader, value| expectation::read(reader, names, value));
+            self.tests.extend(tests.into_iter().flatten());
+        }
         root.finish(reader);
     }
 
@@ -156,14 +168,20 @@ impl Declared {
             plugins: self.plugin_names.into_index(),
             rollouts: self.rollout_names.into_index(),
             error_pages: self.error_page_names.into_index(),
+            routes: self.route_names.into_index(),
         };
         let plugins: Vec<_> = self.plugins.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
         let rollouts: Vec<_> = self.rollouts.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
         let routes: Vec<_> = self.routes.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
+        self.tests.iter().for_each(|test| test.resolve(reader, &scope));
         let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
         let rollouts = rollouts.into_iter().collect::<Option<Vec<_>>>()?;
         let table = RouteTable::new(&routes);
         let error_pages = self.error_pages.into_iter().map(|draft| draft.page).collect();
-        Some(Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages, table })
+        let policy = Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages, table };
+        if reader.is_faultless() {
+            self.tests.iter().for_each(|test| test.check(reader, &policy));
+        }
+        Some(policy)
     }
 }

@@ -112,6 +112,11 @@ impl<'s> Reader<'s> {
         self.patterns
     }
 
+    /// True if nothing was wrong so far: what is judged as a whole is judged only then.
+    pub(crate) const fn is_faultless(&self) -> bool {
+        self.syntax.is_empty() && self.findings.is_empty()
+    }
+
     /// Keeps a fault.
     pub(crate) fn fault(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
         if self.admit(place) {

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod example;
+mod expectations;
 mod faults;
 mod process;
 mod robust;
