@@ -5,6 +5,7 @@
 use http::{HeaderValue, Response, StatusCode, header};
 use sluice_policy::ErrorPage;
 use sluice_policy::limits::PagePart;
+use sluice_snapshot::Reason;
 
 use crate::answer::Content;
 use crate::exchange::Exchange;
@@ -23,7 +24,7 @@ pub(crate) fn note(exchange: &Exchange, head: &Head) {
 }
 
 /// Puts the page for this error in place of the text that `response` has; without a page it stays.
-pub(crate) fn put(exchange: &Exchange, reason: &str, response: &mut Response<Content>) {
+pub(crate) fn put(exchange: &Exchange, reason: Reason, response: &mut Response<Content>) {
     let policy = &exchange.snapshot().policy;
     if policy.error_pages.is_empty() {
         return;
@@ -36,7 +37,7 @@ pub(crate) fn put(exchange: &Exchange, reason: &str, response: &mut Response<Con
         choose(own.iter().map(|page| &policy.error_pages[*page]), status, accept)
     };
     if let Some(page) = page {
-        *response.body_mut() = Content::whole(text(page, status, reason, exchange.request_id_text()));
+        *response.body_mut() = Content::whole(text(page, status, reason.as_str(), exchange.request_id_text()));
         response.headers_mut().insert(header::CONTENT_TYPE, page.content_type.clone());
     }
 }

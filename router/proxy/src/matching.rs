@@ -1,4 +1,5 @@
-//! Step of the path: which route a request takes.
+//! Step of the path: which route a request takes. A preflight takes the route of the request that it announces, if that
+//! has CORS: a route that matches by method would never see it otherwise.
 
 use std::sync::atomic::Ordering;
 
@@ -6,6 +7,7 @@ use sluice_policy::RequestLine;
 
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::filters::cors;
 use crate::head::Head;
 
 /// Finds the route, and leaves it in the exchange.
@@ -18,7 +20,12 @@ pub(crate) fn find(exchange: &Exchange, head: &Head) -> Result<(), Error> {
         method: &line.method,
         headers: &head.headers,
     };
-    match exchange.snapshot().policy.find_match(&request) {
+    let policy = &exchange.snapshot().policy;
+    let announced = cors::announced(&line.method, &head.headers).and_then(|method| {
+        let found = policy.find_match(&RequestLine { method: &method, ..request })?;
+        policy.routes[found.route].filters.cors.is_some().then_some(found)
+    });
+    match announced.or_else(|| policy.find_match(&request)) {
         Some(found) => {
             exchange.set_route(found);
             Ok(())

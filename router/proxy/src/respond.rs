@@ -70,7 +70,7 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
     );
     exchange.record.refused(reason);
     let mut response = text(status, format!("{} {error}\n", status.as_u16()));
-    error_page::put(exchange, reason.as_str(), &mut response);
+    error_page::put(exchange, reason, &mut response);
     let fields = response.headers_mut();
     if let Ok(said) = HeaderValue::from_str(&format!("sluice; error={proxy_error}; details=\"{}\"", reason.as_str())) {
         fields.insert(headers::PROXY_STATUS, said);
@@ -81,6 +81,17 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
     limits::tell(exchange, error, fields);
     if is_framing_lost(error) {
         fields.insert(header::CONNECTION, CLOSE);
+    }
+    Answer { position: None, response }
+}
+
+/// An answer that the policy gives in place of a server, for this reason.
+pub(crate) fn by_policy(exchange: &Exchange, reason: Reason, status: StatusCode) -> Answer {
+    exchange.record.refused(reason);
+    let mut response = Response::new(Content::Whole(None));
+    *response.status_mut() = status;
+    if let Ok(said) = HeaderValue::from_str(&format!("sluice; details=\"{}\"", reason.as_str())) {
+        response.headers_mut().insert(headers::PROXY_STATUS, said);
     }
     Answer { position: None, response }
 }

@@ -62,6 +62,10 @@ reasons! {
     RouteBusy = "route_busy",
     /// No route matches.
     NoRoute = "no_route",
+    /// The route redirects.
+    Redirect = "redirect",
+    /// A browser asked whether another request would be allowed.
+    CorsPreflight = "cors_preflight",
     /// A plugin answered.
     PluginResponse = "plugin_response",
     /// A plugin failed, and its policy is `closed`.

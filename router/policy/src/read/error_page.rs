@@ -41,11 +41,13 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
     Some(ErrorPageDraft { page, place: name.place })
 }
 
-/// Reports every default page that is for a status which an earlier one serves already.
+/// Reports every default page that is for a status which an earlier one of the same media type serves already: of two
+/// types the client chooses.
 pub(crate) fn check_defaults(reader: &mut Reader<'_>, pages: &[ErrorPageDraft]) {
     let defaults: Vec<&ErrorPageDraft> = pages.iter().filter(|draft| draft.page.is_default).collect();
     for (index, later) in defaults.iter().enumerate() {
-        let clash = defaults[..index].iter().find_map(|earlier| {
+        let mut rivals = defaults[..index].iter().filter(|earlier| media_type(earlier) == media_type(later));
+        let clash = rivals.find_map(|earlier| {
             let shared = |range| status::first_shared(range, &earlier.page.statuses);
             later.page.statuses.iter().find_map(shared).map(|status| (earlier, status))
         });
@@ -56,6 +58,12 @@ pub(crate) fn check_defaults(reader: &mut Reader<'_>, pages: &[ErrorPageDraft]) 
             reader.fault(&later.place, format!("a second default page for status {status}"), hint);
         }
     }
+}
+
+/// The type without its parameters.
+fn media_type(draft: &ErrorPageDraft) -> Vec<u8> {
+    let whole = draft.page.content_type.as_bytes();
+    whole.split(|byte| *byte == b';').next().unwrap_or(whole).trim_ascii().to_ascii_lowercase()
 }
 
 fn content_type(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<HeaderValue> {

@@ -3,12 +3,14 @@
 //! The router alone speaks of it on a route that has it: what a server says is replaced. Who may not read a response gets
 //! no field at all, and the browser does the rest; the request itself is never refused for its origin.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use sluice_policy::filter::{Cors, OriginPattern};
+use sluice_snapshot::Reason;
 
-use crate::answer::{Answer, Content};
+use crate::answer::Answer;
 use crate::exchange::Exchange;
 use crate::head::{Head, tokens};
+use crate::respond;
 
 const ANY: HeaderValue = HeaderValue::from_static("*");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -47,15 +49,15 @@ pub(crate) fn note(exchange: &Exchange, head: &Head) {
 /// Answers a preflight, so that neither plugins nor servers see it. Any other `OPTIONS` passes.
 pub(crate) fn preflight(exchange: &Exchange) -> Option<Answer> {
     exchange.cross_origin().filter(|cross| cross.is_preflight)?;
-    let mut response = Response::new(Content::Whole(None));
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Some(Answer { position: None, response })
+    Some(respond::by_policy(exchange, Reason::CorsPreflight, StatusCode::NO_CONTENT))
 }
 
-/// The method of the request that a preflight announces; `None` if it is none.
-pub(crate) fn announced<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a HeaderValue> {
-    let announced = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
-    (method == Method::OPTIONS && headers.contains_key(header::ORIGIN)).then_some(announced)
+/// The method of the request that a preflight announces (Fetch standard, section 4.8); `None` if it is no preflight.
+pub(crate) fn announced(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    if method != Method::OPTIONS || !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    Method::from_bytes(headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
 }
 
 /// Puts on what a browser has to know, in place of what a server said.

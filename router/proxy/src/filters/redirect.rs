@@ -4,14 +4,16 @@
 //! and a query that is part of a valid target.
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderValue, StatusCode, header};
 use sluice_policy::filter::Scheme;
 use sluice_policy::location::Address;
+use sluice_snapshot::Reason;
 
-use crate::answer::{Answer, Content};
+use crate::answer::Answer;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::head::Head;
+use crate::respond;
 
 /// Answers with the redirect of the route.
 pub(crate) fn answer(exchange: &Exchange, head: &Head) -> Result<Answer, Error> {
@@ -26,8 +28,8 @@ pub(crate) fn answer(exchange: &Exchange, head: &Head) -> Result<Answer, Error> 
     };
     let location = redirect.location(&from, exchange.path_pattern()?);
     let location = HeaderValue::from_maybe_shared(Bytes::from(location)).map_err(|_| Error::Target)?;
-    let mut response = Response::new(Content::Whole(None));
-    *response.status_mut() = StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND);
-    response.headers_mut().insert(header::LOCATION, location);
-    Ok(Answer { position: None, response })
+    let status = StatusCode::from_u16(redirect.status).unwrap_or(StatusCode::FOUND);
+    let mut answer = respond::by_policy(exchange, Reason::Redirect, status);
+    answer.response.headers_mut().insert(header::LOCATION, location);
+    Ok(answer)
 }
