@@ -40,15 +40,17 @@ pub(crate) enum Stage {
 pub(crate) struct OpenConnection {
     connections: Rc<Connections>,
     number: u64,
+    is_beyond: bool,
 }
 
 impl Connections {
-    /// Counts a connection in.
-    pub(crate) fn open(self: &Rc<Self>) -> OpenConnection {
+    /// Counts a connection in, and notes whether `connections_max` were open before it.
+    pub(crate) fn open(self: &Rc<Self>, connections_max: usize) -> OpenConnection {
+        let is_beyond = !self.has_room(connections_max);
         let number = self.next.get();
         self.next.set(number + 1);
         self.open.borrow_mut().insert(number, None);
-        OpenConnection { connections: Rc::clone(self), number }
+        OpenConnection { connections: Rc::clone(self), number, is_beyond }
     }
 
     /// Completes when fewer than `connections_max` are open. Cancel safe.
@@ -78,6 +80,11 @@ impl Connections {
 }
 
 impl OpenConnection {
+    /// True if it is one too many: it is answered, but not served.
+    pub(crate) const fn is_beyond(&self) -> bool {
+        self.is_beyond
+    }
+
     /// Leaves the waker of the connection's task.
     pub(crate) fn register(&self, waker: &Waker) {
         self.connections.open.borrow_mut().insert(self.number, Some(waker.clone()));
@@ -101,7 +108,8 @@ mod tests {
     #[test]
     fn the_bound_opens_again_when_a_connection_ends() {
         let connections = Rc::new(Connections::default());
-        let first = connections.open();
+        let first = connections.open(1);
+        assert!(!first.is_beyond() && connections.open(1).is_beyond());
         let mut waiting = pin!(connections.below(1));
         let mut context = Context::from_waker(Waker::noop());
         assert!(waiting.as_mut().poll(&mut context).is_pending());

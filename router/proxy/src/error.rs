@@ -45,6 +45,12 @@ pub(crate) enum Error {
     /// As many requests of the route are in flight as it allows.
     #[error("too many requests in flight")]
     RouteBusy,
+    /// Bytes or fields of the head are too many (RFC 6585 section 5).
+    #[error("head too large")]
+    HeadTooLarge,
+    /// The client's connection is one too many.
+    #[error("too many connections")]
+    Overloaded,
     /// No route matches.
     #[error("no route")]
     NoRoute,

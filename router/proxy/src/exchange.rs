@@ -41,6 +41,7 @@ pub(crate) async fn answer(
 
 async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
     let head = head::read(exchange, parts)?;
+    exchange.connection.admit()?;
     if exchange.line().is_some_and(|line| head::is_asterisk(&line.target)) {
         return Ok(respond::options());
     }

@@ -36,6 +36,9 @@ pub(crate) fn read(exchange: &Exchange, mut parts: Parts) -> Result<Head, Error>
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Error::Method);
     }
+    if parts.headers.len() > exchange.connection.worker.settings.header_fields_max {
+        return Err(Error::HeadTooLarge);
+    }
     settle_underscores(&mut parts.headers, exchange.connection.listener.underscores)?;
     check_coding(&parts.headers)?;
     check_expectation(&parts.headers)?;

@@ -19,6 +19,9 @@ use crate::worker::Worker;
 
 /// Connections that wait for `accept`, per socket; the kernel cuts it to `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4_096;
+/// Connections beyond `connections_max` that are taken in, per worker, to be told that there are too many: enough for the
+/// clients that come within the time that telling takes, and nothing to a worker's memory.
+const REFUSED_MAX: usize = 64;
 /// Pause after an accept that failed for want of files or memory: the condition lasts, and the socket stays readable.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -80,14 +83,16 @@ fn listen(address: SocketAddr, sharing: Sharing) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stop`, and then what had connected by then. No error ends it. More than `connections_max` connections wait in the backlog; as every listener
-/// waits for one with room in sight, there may be one more for each listener but the first.
+/// Accepts until `stop`, and then what had connected by then. No error ends it. Beyond `connections_max` connections some
+/// are taken in to be refused, and the rest waits in the backlog; as every listener waits for one with room in sight, there
+/// may be one more for each listener but the first.
 pub(crate) async fn accept(
     worker: Rc<Worker>,
     config: Rc<ListenerConfig>,
     listener: tokio::net::TcpListener,
     stop: CancellationToken,
 ) {
+    let mut is_failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -95,10 +100,18 @@ pub(crate) async fn accept(
             accepted = accept_one(&worker, &listener) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => serve(&worker, &config, stream, peer),
+            Ok((stream, peer)) => {
+                if std::mem::take(&mut is_failing) {
+                    tracing::info!(listener = %config.address, "accepts again");
+                }
+                serve(&worker, &config, stream, peer);
+            }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "accept failed");
+                if !std::mem::replace(&mut is_failing, true) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(listener = %config.address, error, "cannot accept, tries again and again");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -108,7 +121,7 @@ pub(crate) async fn accept(
 fn serve(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, stream: TcpStream, peer: SocketAddr) {
     worker.counters().accepted.fetch_add(1, Ordering::Relaxed);
     // Counted here, so that the next accept knows of it.
-    let open = worker.connections.open();
+    let open = worker.connections.open(worker.settings.connections_max);
     worker.tracker.spawn_local(connection::serve(Rc::clone(worker), Rc::clone(config), open, stream, peer));
 }
 
@@ -117,7 +130,7 @@ fn serve(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, stream: TcpStream, pe
 fn accept_queued(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, listener: tokio::net::TcpListener) {
     let Ok(listener) = listener.into_std() else { return };
     // Not by way of readiness, which the runtime may not have heard of yet.
-    while worker.connections.has_room(worker.settings.connections_max)
+    while worker.connections.has_room(taken_in_max(worker))
         && let Ok((stream, peer)) = listener.accept()
     {
         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
@@ -129,8 +142,12 @@ fn accept_queued(worker: &Rc<Worker>, config: &Rc<ListenerConfig>, listener: tok
 }
 
 async fn accept_one(worker: &Worker, listener: &tokio::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    worker.connections.below(worker.settings.connections_max).await;
+    worker.connections.below(taken_in_max(worker)).await;
     listener.accept().await
+}
+
+fn taken_in_max(worker: &Worker) -> usize {
+    worker.settings.connections_max.saturating_add(REFUSED_MAX)
 }
 
 /// True for errors that belong to the connection just taken from the backlog; the next one may be fine (`accept(2)`).

@@ -27,7 +27,7 @@ pub struct Settings {
     pub body_idle: Duration,
     /// How long a connection may wait for its next request.
     pub keep_alive_idle: Duration,
-    /// Client connections per worker; more wait in the backlog.
+    /// Client connections per worker; some more are answered 503, the rest waits in the backlog.
     pub connections_max: usize,
     /// Bytes of a request's head; more is 431.
     pub head_bytes_max: usize,

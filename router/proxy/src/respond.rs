@@ -38,6 +38,10 @@ fn meaning(error: &Error) -> Meaning {
         Error::BodyTooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge, "http_request_error"),
         Error::RateLimited { .. } => of(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, "http_request_error"),
         Error::RouteBusy => of(StatusCode::SERVICE_UNAVAILABLE, Reason::RouteBusy, "connection_limit_reached"),
+        Error::HeadTooLarge => {
+            of(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Reason::HeadTooLarge, "http_request_error")
+        }
+        Error::Overloaded => of(StatusCode::SERVICE_UNAVAILABLE, Reason::Overloaded, "connection_limit_reached"),
         Error::NoRoute => of(StatusCode::NOT_FOUND, Reason::NoRoute, "destination_not_found"),
         Error::Plugin { status } => {
             let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

@@ -32,6 +32,10 @@ reasons! {
     MalformedHead = "malformed_head",
     /// The head did not come in time.
     HeadTimeout = "head_timeout",
+    /// Bytes or fields of the head are too many.
+    HeadTooLarge = "head_too_large",
+    /// Too many clients are connected.
+    Overloaded = "overloaded",
     /// Missing, doubled, or no host.
     InvalidHost = "invalid_host",
     /// A request target in a form that is not served here.

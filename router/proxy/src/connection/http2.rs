@@ -73,7 +73,7 @@ pub(super) async fn serve(connection: &Rc<Connection>, mut stream: TimedStream, 
     let Some(pings) = http.ping_pong() else { return Ending::Closed };
     let keep_alive = KeepAlive::new(pings, worker.settings.ping_interval, worker.settings.ping_timeout);
     clock.set_old_at(Some(connection.old_at));
-    let mut driver = Driver { connection, http, frames, keep_alive, farewell: Farewell::None };
+    let mut driver = Driver { connection, http, frames, keep_alive, farewell: Farewell::None, taken: 0 };
     poll_fn(|cx| {
         clock.set_driver(cx.waker());
         driver.poll(cx, timer.as_mut())
@@ -87,6 +87,8 @@ struct Driver<'a> {
     frames: Rc<Frames>,
     keep_alive: KeepAlive,
     farewell: Farewell,
+    /// Requests handed to tasks, which may not have begun yet.
+    taken: u64,
 }
 
 /// How the client was told to leave.
@@ -169,7 +171,8 @@ impl Driver<'_> {
         let connection = self.connection;
         let stream = Stream { connection: Rc::clone(connection), frames: Rc::clone(&self.frames), respond };
         connection.worker.tracker.spawn_local(stream.answer(request));
-        if connection.requests() + 1 >= connection.worker.settings.requests_per_connection_max {
+        self.taken += 1;
+        if connection.is_enough(self.taken) {
             self.say_last();
         }
     }

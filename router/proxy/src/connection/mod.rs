@@ -27,6 +27,7 @@ use self::clock::{Clock, Due};
 use self::frames::PREFACE;
 use self::timed::TimedStream;
 use crate::drain::{OpenConnection, Stage};
+use crate::error::Error;
 use crate::stream::SharedStream;
 use crate::worker::Worker;
 
@@ -49,22 +50,16 @@ pub(crate) struct Connection {
     /// When it is told to go.
     old_at: Instant,
     is_http2: Cell<bool>,
+    /// It is one too many.
+    is_refused: bool,
 }
 
 impl Connection {
-    fn new(worker: Rc<Worker>, listener: Rc<ListenerConfig>, peer: SocketAddr) -> Self {
+    fn new(worker: Rc<Worker>, listener: Rc<ListenerConfig>, peer: SocketAddr, is_refused: bool) -> Self {
         let now = Instant::now();
         let old_at = now + jittered(worker.settings.connection_age_max, worker.random());
-        let clock = Clock::new(now);
-        Self {
-            worker,
-            listener,
-            peer: Peer::new(peer),
-            clock,
-            requests: Cell::new(0),
-            old_at,
-            is_http2: Cell::new(false),
-        }
+        let (peer, clock) = (Peer::new(peer), Clock::new(now));
+        Self { worker, listener, peer, clock, requests: Cell::new(0), old_at, is_http2: Cell::new(false), is_refused }
     }
 
     /// A request begins.
@@ -81,8 +76,14 @@ impl Connection {
         self.clock.answered();
     }
 
-    fn requests(&self) -> u64 {
-        self.requests.get()
+    /// Whether its requests are served at all.
+    pub(crate) const fn admit(&self) -> Result<(), Error> {
+        if self.is_refused { Err(Error::Overloaded) } else { Ok(()) }
+    }
+
+    /// True if it may bring no more than the `requests` that it has brought.
+    fn is_enough(&self, requests: u64) -> bool {
+        self.is_refused || requests >= self.worker.settings.requests_per_connection_max
     }
 
     /// True if its requests share it, so that closing it is no way to end one of them.
@@ -95,7 +96,7 @@ impl Connection {
         !self.is_http2()
             && (self.worker.connections.stage() > Stage::Serving
                 || now >= self.old_at
-                || self.requests() >= self.worker.settings.requests_per_connection_max)
+                || self.is_enough(self.requests.get()))
     }
 }
 
@@ -136,7 +137,7 @@ pub(crate) async fn serve(
         tracing::debug!(%error, "nodelay refused");
     }
     let stream = SharedStream::new(stream);
-    let connection = Rc::new(Connection::new(Rc::clone(&worker), listener, peer));
+    let connection = Rc::new(Connection::new(Rc::clone(&worker), listener, peer, open.is_beyond()));
     let mut timed = TimedStream::new(stream.clone(), Rc::clone(&connection));
     let mut timer = pin!(sleep_until(Instant::now() + worker.settings.header_read));
     let ending = match begin(&connection, &mut timed, &open, timer.as_mut()).await {

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 
 use crate::client::eventually;
 use crate::origin::{Origin, Plan, read_head};
-use crate::router::{Router, everything_to, settings};
+use crate::router::{Router, everything_to};
 
 const POST: &str = "POST / HTTP/1.1\r\nhost: test\r\ncontent-length: 4\r\n\r\nonce";
 
@@ -183,19 +183,4 @@ async fn a_client_that_leaves_ends_its_request_upstream() {
     eventually("nothing is in flight", || router.in_flight() == 0).await;
     let totals = router.shared.traffic.routes()[0].totals();
     assert_eq!(totals[0].classes, [0, 0, 0, 0, 0, 1], "counted as aborted");
-}
-
-#[tokio::test]
-async fn clients_beyond_the_bound_wait_in_the_backlog() {
-    let origin = Origin::saying("ok").await;
-    let router =
-        Router::start_with(&everything_to(&[&origin]), sluice_proxy::Settings { connections_max: 1, ..settings() });
-    let mut first = router.client().await;
-    assert_eq!(first.get("/").await.status, 200);
-    let mut second = router.client().await;
-    second.send("GET / HTTP/1.1\r\nhost: test\r\n\r\n").await;
-    assert_eq!(first.get("/").await.status, 200);
-    assert_eq!(origin.requests().len(), 2, "the second client waits");
-    drop(first);
-    assert_eq!(second.reply().await.status, 200);
 }

@@ -60,6 +60,7 @@ impl H2Client {
     /// `window_bytes`: what each stream may send before it is read.
     pub(crate) async fn connect_with(address: SocketAddr, window_bytes: u32) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
         let mut builder = Builder::new();
         builder.initial_window_size(window_bytes).initial_connection_window_size(WINDOW_BYTES);
         let (requests, connection) = builder.handshake(stream).await.unwrap();
