@@ -6,6 +6,7 @@
 //! What comes out is complete: every name is resolved to an index, every limit is checked, and [`Policy::find`] answers
 //! which route a request takes without allocating.
 
+pub mod diff;
 pub mod explain;
 pub mod fault;
 pub mod filter;
@@ -19,12 +20,14 @@ pub mod process;
 pub mod route;
 pub mod upstream;
 
+mod describe;
 mod outcome;
 mod query;
 mod read;
 mod table;
 mod units;
 
+pub use diff::Diff;
 pub use explain::Explanation;
 pub use fault::{Fault, Faults};
 pub use filter::Filters;

@@ -1,0 +1,96 @@
+//! A checked policy as data again, in the vocabulary of the files and with every default spelled out: what two policies
+//! are compared by. Each item is one JSON object; what means the same looks the same, however it was written.
+
+mod filters;
+mod route;
+mod upstream;
+
+use serde_json::{Value, json};
+use sluice_model::field::Field;
+
+use crate::limits::{ErrorPage, PagePart};
+use crate::plugin::{FailurePolicy, Grants, Limits, Plugin};
+use crate::policy::{Policy, Rollout};
+use crate::units::{duration_text, size_text};
+
+/// One item of a policy.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Item {
+    /// `route`, `upstream`, `plugin`, `rollout`, `error page`.
+    pub(crate) kind: &'static str,
+    pub(crate) name: String,
+    pub(crate) content: Value,
+}
+
+/// All items, kind by kind, in the policy's order.
+pub(crate) fn items(policy: &Policy) -> Vec<Item> {
+    let mut items = Vec::new();
+    let mut add = |kind: &'static str, name: &str, content: Value| {
+        items.push(Item { kind, name: name.to_owned(), content });
+    };
+    policy.routes.iter().for_each(|route| add("route", &route.name, route::describe(policy, route)));
+    policy.upstreams.iter().for_each(|upstream| add("upstream", &upstream.name, upstream::describe(upstream)));
+    policy.plugins.iter().for_each(|item| add("plugin", &item.name, plugin(item)));
+    policy.rollouts.iter().for_each(|item| add("rollout", &item.name, rollout(policy, item)));
+    policy.error_pages.iter().for_each(|page| add("error page", &page.name, error_page(page)));
+    items
+}
+
+fn plugin(plugin: &Plugin) -> Value {
+    let Plugin { name: _, file, config, grants, limits, on_failure } = plugin;
+    let Grants { state, alerts, abort, counters, tags } = grants;
+    let Limits { memory_bytes_max, call_cpu_max, state_cpu_max, init_cpu_max } = limits;
+    json!({
+        "file": file,
+        "config": config,
+        "grants": { "state": state, "alerts": alerts, "abort": abort, "counters": counters, "tags": tags },
+        "limits": {
+            "memory": size_text(*memory_bytes_max),
+            "cpu": duration_text(*call_cpu_max),
+            "state_cpu": duration_text(*state_cpu_max),
+            "init_cpu": duration_text(*init_cpu_max),
+        },
+        "on_failure": match on_failure {
+            FailurePolicy::Closed { status } => format!("closed with {status}"),
+            FailurePolicy::Open => "open".to_owned(),
+        },
+    })
+}
+
+fn rollout(policy: &Policy, rollout: &Rollout) -> Value {
+    let Rollout { name: _, key, stable, canary, variants, initial } = rollout;
+    let variants: serde_json::Map<String, Value> =
+        variants.iter().map(|(name, upstream)| (name.clone(), json!(policy.upstreams[*upstream].name))).collect();
+    json!({
+        "key": fields(key),
+        "stable": stable,
+        "canary": canary,
+        "variants": variants,
+        "initial": initial.as_percent(),
+    })
+}
+
+fn error_page(page: &ErrorPage) -> Value {
+    let ErrorPage { name: _, statuses, is_default, content_type, body } = page;
+    let part = |part: &PagePart| match part {
+        PagePart::Text(text) => text.clone(),
+        PagePart::Status => "{status}".to_owned(),
+        PagePart::Reason => "{reason}".to_owned(),
+        PagePart::RequestId => "{request_id}".to_owned(),
+    };
+    json!({
+        "statuses": statuses.iter().map(range).collect::<Vec<_>>(),
+        "default": is_default,
+        "content_type": String::from_utf8_lossy(content_type.as_bytes()),
+        "body": body.iter().map(part).collect::<String>(),
+    })
+}
+
+fn range(statuses: &std::ops::RangeInclusive<u16>) -> String {
+    let (first, last) = (statuses.start(), statuses.end());
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn fields(key: &[Field]) -> Vec<String> {
+    key.iter().map(ToString::to_string).collect()
+}
