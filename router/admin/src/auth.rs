@@ -12,8 +12,8 @@ use axum::response::Response;
 use http::{HeaderMap, Method, header};
 use subtle::ConstantTimeEq;
 
-use crate::Shared;
 use crate::error::ApiError;
+use crate::{Shared, explain};
 
 /// The tokens of the admin port. Never logged: `Debug` says only whether they are set.
 #[derive(Clone, Default)]
@@ -35,21 +35,24 @@ impl std::fmt::Debug for Tokens {
 
 /// Stands before every route but assets and probes.
 pub(crate) async fn guard(State(context): State<Shared>, request: Request, next: Next) -> Result<Response, ApiError> {
-    let writes = writes(request.method(), request.uri().path());
+    let (method, path) = (request.method(), request.uri().path());
+    let writes = writes(method, path);
     let headers = request.headers();
     if context.tokens.operator.is_none() && !host_is_local(headers, context.address.ip()) {
         return Err(ApiError::Forbidden("the Host header must name this machine: localhost, 127.0.0.1 or [::1]"));
     }
-    if writes && is_cross_site(headers) {
+    let is_simple = method == Method::GET || method == Method::HEAD;
+    if (writes || !is_simple) && is_cross_site(headers) {
         return Err(ApiError::Forbidden("a page of another site may not change anything here"));
     }
     authorize(&context.tokens, headers, writes)?;
     Ok(next.run(request).await)
 }
 
-/// `GET /on` changes state for the sake of the original system; all else follows RFC 9110 section 9.2.1.
+/// `GET /on` changes state for the sake of the original system, and a question may come with a body; all else follows
+/// RFC 9110 section 9.2.1.
 fn writes(method: &Method, path: &str) -> bool {
-    !(method == Method::GET || method == Method::HEAD) || path == "/on"
+    (!(method == Method::GET || method == Method::HEAD) && path != explain::PATH) || path == "/on"
 }
 
 fn authorize(tokens: &Tokens, headers: &HeaderMap, writes: bool) -> Result<(), ApiError> {

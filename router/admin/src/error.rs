@@ -84,7 +84,8 @@ impl IntoResponse for ApiError {
 impl From<CommandError> for ApiError {
     fn from(error: CommandError) -> Self {
         match error {
-            CommandError::NotFound(_) => Self::NotFound(error.to_string()),
+            CommandError::NotFound(_) | CommandError::NoRevision(_) => Self::NotFound(error.to_string()),
+            CommandError::Invalid(reason) => Self::Invalid(reason),
             CommandError::Refused(reason) => Self::Refused(reason),
             CommandError::Store(reason) => Self::Store(reason),
         }

@@ -8,7 +8,9 @@ mod assets;
 mod auth;
 mod error;
 mod events;
+mod explain;
 mod metrics;
+mod policy;
 mod rollouts;
 mod servers;
 mod toggle;
@@ -101,6 +103,8 @@ pub async fn start(
 fn router(context: Shared) -> Router {
     let guarded = api::routes()
         .merge(rollouts::routes())
+        .merge(policy::routes())
+        .merge(explain::routes())
         .merge(servers::routes())
         .merge(toggle::routes())
         .merge(events::routes())

@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 
 use crate::clock::now_ms;
 use crate::fault::{FAULTS_MAX, Fault, FaultSource};
+use crate::history::Pinned;
 use crate::status::{PluginInfo, Reloads, StoreStatus};
 
 /// Changes that a slow listener may miss before it is told that it missed some; it reads everything anew anyway.
@@ -33,6 +34,8 @@ pub(crate) struct Content {
     /// What the last build saw in the plugin folder that does not serve, or should not.
     pub(crate) plugins: Vec<PluginInfo>,
     pub(crate) alerts_dropped: u64,
+    /// What holds the files back.
+    pub(crate) pinned: Option<Pinned>,
 }
 
 /// What is shown of a plugin that serves.
@@ -59,6 +62,7 @@ impl Board {
             serving: Vec::new(),
             plugins: Vec::new(),
             alerts_dropped: 0,
+            pinned: None,
         };
         Self { changes, content: Mutex::new(content) }
     }

@@ -1,13 +1,17 @@
 //! The builder: the single writer of snapshots. Change -> settle -> assemble -> admit -> keep as last good.
 //!
+//! Between two builds it carries out the operator's orders (`rollback`).
+//!
 //! It looks at everything anew at each change, so changes may be merged or lost as long as one is left. Whatever is
 //! wrong with an input, the last good revision goes on serving and the board says why.
+
+pub(crate) mod rollback;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sluice_policy::{Folders, Source};
+use sluice_policy::{Diff, Folders, Source};
 use sluice_snapshot::Snapshot;
 use sluice_wasm::Engine;
 use tokio::sync::{mpsc, watch};
@@ -15,10 +19,12 @@ use tokio::time::sleep;
 
 use crate::assemble::{Assembler, Assembly, Candidate, Member};
 use crate::board::Serving;
+use crate::builder::rollback::{Order, PIN_SUBJECT};
 use crate::clock::now_ms;
 use crate::fault::{Fault, FaultSource, chain};
 use crate::folder::{self, Listing, PLUGIN_EXTENSION, POLICY_EXTENSION};
 use crate::gate::Gate;
+use crate::history::{Pin, Record};
 use crate::input::Input;
 use crate::last_good::{LastGood, Manifest};
 use crate::reaper;
@@ -34,6 +40,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// is refused, and read again once it moved.
 const SETTLE_ROUNDS_MAX: usize = 20;
 
+/// How faults call the folder of kept revisions.
+const HISTORY_SUBJECT: &str = "history";
 /// How faults call the folder of the last good revision.
 const LAST_GOOD_SUBJECT: &str = "last-good";
 
@@ -66,6 +74,8 @@ pub(crate) struct Builder {
     newest: u64,
     /// Texts of the revision that serves.
     sources: Vec<Source>,
+    /// What holds the files back.
+    pin: Option<Pin>,
 }
 
 impl Builder {
@@ -96,6 +106,7 @@ impl Builder {
             revision: watch::channel(0).0,
             newest: 0,
             sources: Vec::new(),
+            pin: None,
         }
     }
 
@@ -115,9 +126,15 @@ impl Builder {
             }
             None => None,
         };
-        self.newest = kept.as_ref().map_or(0, |kept| kept.revision);
+        let known = self.shared.history.newest().map_or(0, |newest| newest.manifest.revision);
+        self.newest = kept.as_ref().map_or(0, |kept| kept.revision).max(known);
+        let pinned = match self.pin_on_disk().await {
+            Some(pin) => self.start_pinned(pin).await,
+            None => false,
+        };
         let input = self.read().await;
         if !self.build(input).await
+            && !pinned
             && let Some(kept) = kept
         {
             self.serve_kept(&kept).await;
@@ -125,12 +142,20 @@ impl Builder {
     }
 
     /// Builds at each change until control stops. A build that has begun is finished: what was published is kept.
-    pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>) {
+    pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>, mut orders: mpsc::Receiver<Order>) {
         let stop = self.tasks.stop().clone();
-        while let Some(Some(change)) = stop.run_until_cancelled(changes.recv()).await {
-            tracing::debug!(?change, "change seen");
-            let input = self.read_settled(&mut changes).await;
-            self.build(input).await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(change) = changes.recv() => {
+                    tracing::debug!(?change, "change seen");
+                    let input = self.read_settled(&mut changes).await;
+                    if self.build(input).await {
+                        self.shared.board.set(FaultSource::Store, PIN_SUBJECT, None);
+                    }
+                }
+                Some(order) = orders.recv() => self.carry_out(order).await,
+            }
         }
     }
 
@@ -167,13 +192,16 @@ impl Builder {
         self.tasks.blocking(list).await
     }
 
-    /// Builds what was in the folders; true if it serves now.
+    /// Builds what was in the folders; true if it serves now. While a pinned revision holds them back, they are only
+    /// tried, so that what is wrong with them is shown.
     async fn build(&mut self, input: Input) -> bool {
+        let is_held = self.is_held(&input).await;
         let Assembly { candidate, mut faults, plugins } = self.assemble(input).await;
         let serves = match candidate {
             None => false,
+            Some(_) if is_held => false,
             Some(candidate) if self.serves(&candidate) => true,
-            Some(candidate) => match self.publish(candidate, self.newest + 1).await {
+            Some(candidate) => match self.publish(candidate, self.newest + 1, None).await {
                 Ok(()) => true,
                 Err(fault) => {
                     faults.push(*fault);
@@ -183,7 +211,10 @@ impl Builder {
         };
         self.shared.board.update(|content| content.plugins = plugins);
         let moved = self.shared.board.replace(&[FaultSource::Policy, FaultSource::Plugin], faults);
-        if !serves && moved {
+        if serves && self.pin.is_some() {
+            self.release().await;
+        }
+        if !serves && moved && !is_held {
             self.shared.board.update(|content| content.reloads.refused += 1);
             tracing::warn!(serving = *self.revision.borrow(), "input refused, the last good revision stays");
         }
@@ -195,7 +226,7 @@ impl Builder {
         let input = self.last_good.input(kept);
         let Assembly { candidate, mut faults, .. } = self.assemble(input).await;
         if let Some(candidate) = candidate
-            && let Err(fault) = self.publish(candidate, kept.revision).await
+            && let Err(fault) = self.publish(candidate, kept.revision, None).await
         {
             faults.push(*fault);
         }
@@ -219,7 +250,12 @@ impl Builder {
         *self.revision.borrow() > 0 && all_kept && candidate.sources == self.sources
     }
 
-    async fn publish(&mut self, candidate: Candidate, revision: u64) -> Result<(), Box<Fault>> {
+    async fn publish(
+        &mut self,
+        candidate: Candidate,
+        revision: u64,
+        rollback_of: Option<u64>,
+    ) -> Result<(), Box<Fault>> {
         let sources = candidate.sources.clone();
         let serving = self.serving(&candidate);
         let (routes, plugins) = (candidate.policy.routes.len(), candidate.members.len());
@@ -240,7 +276,7 @@ impl Builder {
         tracing::info!(revision, routes, plugins, "revision published");
         // An error means that control stops: then all snapshots go.
         let _stopping = self.reaper.send(old).await;
-        self.keep(revision).await;
+        self.keep(revision, rollback_of).await;
         Ok(())
     }
 
@@ -272,8 +308,8 @@ impl Builder {
         candidate.members.iter().zip(&candidate.policy.plugins).map(serving).collect()
     }
 
-    /// Keeps what serves for the next start.
-    async fn keep(&self, revision: u64) {
+    /// Keeps what serves, for the next start and for the way back.
+    async fn keep(&self, revision: u64, rollback_of: Option<u64>) {
         let snapshot = self.shared.published.load().1;
         let pair = |(spec, plugin): (&sluice_policy::Plugin, &Arc<sluice_snapshot::Plugin>)| {
             (spec.file.clone(), plugin.key.digest.clone())
@@ -281,15 +317,48 @@ impl Builder {
         let plugins = snapshot.policy.plugins.iter().zip(&snapshot.plugins).map(pair).collect();
         let manifest = Manifest::new(revision, &self.sources, plugins);
         let (last_good, assembler) = (Arc::clone(&self.last_good), Arc::clone(&self.assembler));
+        let shared = Arc::clone(&self.shared);
         let commit = move || {
-            let known = assembler.lock().unwrap_or_else(PoisonError::into_inner).digests();
-            last_good.commit(&manifest, &known)
+            let summary = what_changed(shared.history.newest().as_deref(), &snapshot.policy, &manifest);
+            let record = Record::new(manifest.clone(), now_ms(), rollback_of, summary);
+            let added = shared.history.add(record).map_err(|error| chain(&error));
+            let mut known = assembler.lock().unwrap_or_else(PoisonError::into_inner).digests();
+            known.extend(shared.history.digests());
+            let committed = last_good.commit(&manifest, &known).map_err(|error| chain(&error));
+            (added.err(), committed.err())
         };
-        let failure = match self.tasks.blocking(commit).await {
-            Some(Ok(())) => None,
-            Some(Err(error)) => Some(chain(&error)),
-            None => Some("writing it was interrupted".to_owned()),
-        };
-        self.shared.board.set(FaultSource::Store, LAST_GOOD_SUBJECT, failure);
+        let (history, kept) = self.tasks.blocking(commit).await.unwrap_or_else(|| {
+            let failure = "writing it was interrupted".to_owned();
+            (None, Some(failure))
+        });
+        self.shared.board.set(FaultSource::Store, HISTORY_SUBJECT, history);
+        self.shared.board.set(FaultSource::Store, LAST_GOOD_SUBJECT, kept);
     }
+
+    /// The pin that an earlier process left, if it can be read.
+    async fn pin_on_disk(&self) -> Option<Pin> {
+        let shared = Arc::clone(&self.shared);
+        match self.tasks.blocking(move || shared.history.pin()).await? {
+            Ok(pin) => pin,
+            Err(error) => {
+                self.shared.board.set(FaultSource::Store, HISTORY_SUBJECT, Some(chain(&error)));
+                None
+            }
+        }
+    }
+}
+
+/// What a revision changes, in a few words each.
+fn what_changed(before: Option<&Record>, policy: &sluice_policy::Policy, manifest: &Manifest) -> Vec<String> {
+    let Some(before) = before else { return vec!["the first revision".to_owned()] };
+    let mut changes = match sluice_policy::parse(&before.manifest.sources()) {
+        Ok(old) => Diff::between(&old, policy).summary(),
+        Err(_) => vec!["the policy before was one of another version".to_owned()],
+    };
+    let moved = manifest
+        .plugins
+        .iter()
+        .filter(|(file, digest)| before.manifest.plugins.get(*file).is_some_and(|known| known != *digest));
+    changes.extend(moved.map(|(file, _)| format!("plugin file {file}")));
+    changes
 }

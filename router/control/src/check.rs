@@ -21,6 +21,8 @@ pub struct Checked {
     pub routes: usize,
     /// Plugins of the policy; 0 if it is at fault.
     pub plugins: usize,
+    /// `[[tests]]` of the policy that hold; 0 if anything is at fault.
+    pub tests: usize,
     /// Plugins and files that are refused or unused.
     pub others: Vec<PluginInfo>,
 }
@@ -34,6 +36,7 @@ pub fn check(engine: &Engine, folders: &Folders) -> Checked {
     Checked {
         routes: candidate.map_or(0, |candidate| candidate.policy.routes.len()),
         plugins: candidate.map_or(0, |candidate| candidate.members.len()),
+        tests: candidate.map_or(0, |candidate| candidate.policy.tests),
         faults: assembly.faults,
         others: assembly.plugins,
     }

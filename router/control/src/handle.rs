@@ -9,13 +9,17 @@ use sluice_model::rollout::{Command, Rollout};
 use sluice_snapshot::plugin::Phase;
 use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::StoreError;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast, mpsc};
 
 use crate::board::Serving;
+use crate::builder::rollback::Order;
 use crate::clock::now_ms;
+use crate::explain::EXPLANATIONS_AT_ONCE_MAX;
 use crate::fault::chain;
+use crate::gate::Gate;
 use crate::shared::Shared;
 use crate::status::{Health, PluginInfo, PluginState, Status};
+use crate::workshop::Workshop;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +27,15 @@ pub enum CommandError {
     /// No such rollout.
     #[error("no policy declares `{0}`")]
     NotFound(String),
+    /// No such revision; the text says which there are.
+    #[error("{0}")]
+    NoRevision(String),
     /// Not in this state, or not at all; the text says what to do.
     #[error("{0}")]
     Refused(String),
+    /// It makes no sense.
+    #[error("{0}")]
+    Invalid(String),
     /// The store did not take it.
     #[error("{0}")]
     Store(String),
@@ -47,9 +57,18 @@ impl From<StoreError> for CommandError {
 #[derive(Clone, Debug)]
 pub struct Handle {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) workshop: Workshop,
+    pub(crate) orders: mpsc::Sender<Order>,
+    /// Explanations that may still begin.
+    pub(crate) explaining: Arc<Semaphore>,
 }
 
 impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>, gate: Arc<Gate>, workshop: Workshop, orders: mpsc::Sender<Order>) -> Self {
+        Self { shared, gate, workshop, orders, explaining: Arc::new(Semaphore::new(EXPLANATIONS_AT_ONCE_MAX)) }
+    }
+
     /// Where the current snapshot stands.
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {
@@ -87,6 +106,7 @@ impl Handle {
             store: content.store,
             reloads: content.reloads,
             alerts_dropped: content.alerts_dropped,
+            pinned: content.pinned,
         }
     }
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use sluice_policy::{Folders, Source};
 
 use crate::fault::{Fault, FaultSource, chain};
-use crate::folder::{self, Listing, PLUGIN_EXTENSION, POLICY_EXTENSION, POLICY_FILE_BYTES_MAX};
+use crate::folder::{self, Listing, PLUGIN_EXTENSION, PLUGIN_FILE_BYTES_MAX, POLICY_EXTENSION, POLICY_FILE_BYTES_MAX};
 
 /// Everything that one build reads.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Input {
     /// Policy texts, by file name.
     pub(crate) sources: Vec<Source>,
@@ -37,6 +37,18 @@ impl Input {
         input.read_policy(&folders.routes);
         input.find_plugins(&folders.plugins);
         input
+    }
+
+    /// The digest of each file: whether the content of the folders moved. Blocking: it reads the plugin files.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        let texts = self.sources.iter().map(|source| (source.file.clone(), digest(source.text.as_bytes())));
+        // What cannot be read is a content too: it moves when it can be read.
+        let unread = self.faults.iter().map(|fault| (fault.subject.clone(), fault.message.clone()));
+        let plugin = |(name, file): (&String, &PluginFile)| {
+            let read = folder::read(&file.path, PLUGIN_FILE_BYTES_MAX);
+            (name.clone(), read.map_or_else(|error| chain(&error), |bytes| digest(&bytes)))
+        };
+        texts.chain(unread).chain(self.plugin_files.iter().map(plugin)).collect()
     }
 
     fn read_policy(&mut self, folder: &Path) {
@@ -70,4 +82,9 @@ impl Input {
             Listing::new()
         })
     }
+}
+
+/// SHA-256 of a content, hex.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    sluice_wasm::Digest::of(bytes).to_string()
 }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 use sluice_policy::Source;
 
 use crate::folder::{self, ReadError};
-use crate::input::{Input, PluginFile};
+use crate::history::Text;
+use crate::input::{self, Input, PluginFile};
 
 const FOLDER: &str = "last-good";
 const PLUGINS: &str = "plugins";
@@ -19,7 +20,7 @@ const MANIFEST: &str = "manifest.json";
 /// Form of the manifest; another one is left alone.
 const FORM: u32 = 1;
 /// Largest manifest: all policy files at their bound would be more, and are not kept.
-const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+pub(crate) const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 
 /// The folder of the last good revision.
 #[derive(Debug)]
@@ -33,16 +34,9 @@ pub(crate) struct LastGood {
 pub(crate) struct Manifest {
     form: u32,
     pub(crate) revision: u64,
-    sources: Vec<Text>,
+    pub(crate) sources: Vec<Text>,
     /// File name -> digest.
-    plugins: BTreeMap<String, String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Text {
-    file: String,
-    text: String,
+    pub(crate) plugins: BTreeMap<String, String>,
 }
 
 /// Why the last good revision cannot be read or written.
@@ -69,6 +63,22 @@ impl Manifest {
     pub(crate) fn new(revision: u64, sources: &[Source], plugins: BTreeMap<String, String>) -> Self {
         let text = |source: &Source| Text { file: source.file.clone(), text: source.text.clone() };
         Self { form: FORM, revision, sources: sources.iter().map(text).collect(), plugins }
+    }
+
+    /// True if both would build the same.
+    pub(crate) fn is_same_input(&self, other: &Self) -> bool {
+        self.sources == other.sources && self.plugins == other.plugins
+    }
+
+    /// The policy texts, to be parsed.
+    pub(crate) fn sources(&self) -> Vec<Source> {
+        self.sources.iter().map(Source::from).collect()
+    }
+
+    /// The digest of each file, as [`Input::digests`] has them of a folder.
+    pub(crate) fn digests(&self) -> BTreeMap<String, String> {
+        let texts = self.sources.iter().map(|text| (text.file.clone(), input::digest(text.text.as_bytes())));
+        texts.chain(self.plugins.clone()).collect()
     }
 }
 
@@ -117,13 +127,12 @@ impl LastGood {
 
     /// The kept revision as the input of a build.
     pub(crate) fn input(&self, manifest: &Manifest) -> Input {
-        let source = |text: &Text| Source { file: text.file.clone(), text: text.text.clone() };
         let file = |(name, digest): (&String, &String)| {
             let file = PluginFile { path: self.plugin_path(digest), shown: name.clone(), digest: Some(digest.clone()) };
             (name.clone(), file)
         };
         Input {
-            sources: manifest.sources.iter().map(source).collect(),
+            sources: manifest.sources(),
             plugin_files: manifest.plugins.iter().map(file).collect(),
             faults: Vec::new(),
         }
@@ -135,7 +144,7 @@ impl LastGood {
 }
 
 /// Writes beside, then renames: whoever reads sees the old bytes or the new ones.
-fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().expect("invariant: paths here are made of a folder and a name");
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(bytes)?;

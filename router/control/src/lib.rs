@@ -3,7 +3,7 @@
 //! It lives on its own small runtime, never on a worker. Workers and control never wait for each other: control
 //! publishes snapshots and writes live cells, workers hand over effects. Life of a reload: `watch` sees a file move,
 //! `builder` waits until it stands still, `assemble` parses, compiles and probes in the `workshop`, `gate` admits the
-//! candidate, `last_good` keeps it, `reaper` ends the old one. Life of a toggle: the store's event reaches `apply`,
+//! candidate, `last_good` and `history` keep it, `reaper` ends the old one. Life of a toggle: the store's event reaches `apply`,
 //! the `gate` tries it on probes, the cell moves.
 
 mod alerts;
@@ -19,6 +19,8 @@ mod fault;
 mod folder;
 mod gate;
 mod handle;
+mod handle_policy;
+mod history;
 mod input;
 mod last_good;
 mod load;
@@ -33,6 +35,7 @@ mod tasks;
 mod watch;
 mod workshop;
 
+pub use builder::rollback::Unpinned;
 pub use check::{Checked, check};
 pub use explain::{
     Assumed, Explanation, HEADERS_MAX, OfflineError, Outcome, PluginSaid, Question, QuestionError, RequestSeen,
@@ -40,5 +43,6 @@ pub use explain::{
 };
 pub use fault::{FAULTS_MAX, Fault, FaultSource};
 pub use handle::{CommandError, Handle};
+pub use history::{Pinned, REVISIONS_KEPT_MAX, Revision, RevisionTexts, Text};
 pub use start::{Context, Settings, StartError, start};
 pub use status::{Health, PluginInfo, PluginState, Reloads, Router, Status, StoreStatus};

@@ -7,6 +7,7 @@ use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::Store;
 
 use crate::board::Board;
+use crate::history::History;
 use crate::status::Router;
 
 /// See the module.
@@ -17,6 +18,7 @@ pub(crate) struct Shared {
     pub(crate) effects: Arc<EffectQueue>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) board: Arc<Board>,
+    pub(crate) history: History,
     pub(crate) router: Router,
 }
 

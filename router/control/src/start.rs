@@ -15,11 +15,13 @@ use tokio_util::task::TaskTracker;
 
 use crate::apply::Apply;
 use crate::board::Board;
+use crate::builder::rollback::ORDERS_WAITING_MAX;
 use crate::builder::{Builder, CHANGES_WAITING_MAX};
 use crate::clock::now_ms;
 use crate::effects::{ALERTS_WAITING_MAX, Dispatch, LOSSES_WAITING_MAX};
 use crate::gate::Gate;
 use crate::handle::Handle;
+use crate::history::History;
 use crate::last_good::LastGood;
 use crate::rollouts::Rollouts;
 use crate::shared::Shared;
@@ -102,14 +104,15 @@ pub async fn start(
     let Settings { folders, workers, store_kind } = settings;
     let Context { engine, store, events, cells, traffic, effects, published } = context;
     let effect_receiver = effects.take_receiver().ok_or(StartError::EffectsTaken)?;
-    let last_good = LastGood::open(&folders.data);
-    let last_good = last_good.map_err(|source| StartError::Data { path: folders.data.clone(), source })?;
+    let unwritable = |source| StartError::Data { path: folders.data.clone(), source };
+    let last_good = LastGood::open(&folders.data).map_err(unwritable)?;
+    let history = History::open(&folders.data).map_err(unwritable)?;
     let workshop = Workshop::start(tracker).map_err(StartError::Workshop)?;
 
     let tasks = Tasks::new(tracker.clone(), stop);
     let router = Router { version: env!("CARGO_PKG_VERSION"), started_ms: now_ms(), workers };
     let board = Arc::new(Board::new(store_kind));
-    let shared = Arc::new(Shared { published, cells, traffic, effects, store, board, router });
+    let shared = Arc::new(Shared { published, cells, traffic, effects, store, board, history, router });
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();
@@ -117,18 +120,19 @@ pub async fn start(
     let (apply, filled) = Apply::new(&tasks, &shared, &gate, changes.clone());
     tasks.spawn_to_its_end("apply", apply.run(events, writers_done.clone()));
     tasks.spawn("watch", folder_watch::run(folders.clone(), tasks.clone(), changes));
-    let mut builder = Builder::new(&tasks, &shared, &gate, engine, workshop, last_good, folders);
+    let (orders, order_receiver) = mpsc::channel(ORDERS_WAITING_MAX);
+    let mut builder = Builder::new(&tasks, &shared, &gate, engine, workshop.clone(), last_good, folders);
     let revisions = builder.revisions();
     wait_for_the_first_content(filled).await;
     builder.start().await;
-    tasks.spawn_to_its_end("builder", builder.run(change_receiver));
+    tasks.spawn_to_its_end("builder", builder.run(change_receiver, order_receiver));
 
     let mut rollouts = Rollouts::new(Arc::clone(&shared));
     // Too late is no failure: the task goes on trying.
     let _late = timeout(STORE_WAIT, rollouts.round()).await;
     tasks.spawn("rollouts", rollouts.run(revisions));
-    spawn_effects(&tasks, &shared, gate, effect_receiver, writers_done);
-    Ok(Handle { shared })
+    spawn_effects(&tasks, &shared, Arc::clone(&gate), effect_receiver, writers_done);
+    Ok(Handle::new(shared, gate, workshop, orders))
 }
 
 /// Before it, plugins would start on a state that is about to change. What comes later is applied when it comes.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::fault::Fault;
+use crate::history::Pinned;
 
 /// How the router is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -25,6 +26,8 @@ pub struct Status {
     pub reloads: Reloads,
     /// Alerts dropped because too many waited for the store.
     pub alerts_dropped: u64,
+    /// The revision that serves in place of the files; `None` = the files serve, or their last good revision.
+    pub pinned: Option<Pinned>,
 }
 
 /// One word about the whole.

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::describe::{self, Item};
 use crate::policy::Policy;
+use crate::route::PathPattern;
 
 /// Everything in which two policies differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,14 +164,17 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// The routes of each precedence: for the same host and path, with or without a method, with as many header and query
-/// conditions, the first listed wins.
+/// The routes of each precedence: for the same host and path (or any two regular expressions), with or without a method,
+/// with as many header and query conditions, the first listed wins.
 fn tied(policy: &Policy) -> BTreeMap<(String, bool, usize, usize), Vec<&str>> {
     let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
     for route in &policy.routes {
         for host in &route.hosts {
             for found in &route.matches {
-                let place = format!("host {host}, {}", found.path);
+                let place = match &found.path {
+                    PathPattern::Regex(_) => format!("host {host}, by regular expression"),
+                    path => format!("host {host}, {path}"),
+                };
                 let key = (place, found.methods.is_empty(), found.headers.len(), found.query.len());
                 let group = groups.entry(key).or_default();
                 if group.last() != Some(&route.name.as_str()) {

@@ -25,6 +25,8 @@ pub struct Policy {
     pub rollouts: Vec<Rollout>,
     /// Error pages, sorted by name.
     pub error_pages: Vec<ErrorPage>,
+    /// How many `[[tests]]` hold: all that the files have.
+    pub tests: usize,
     pub(crate) table: RouteTable,
 }
 

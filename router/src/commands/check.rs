@@ -55,7 +55,10 @@ fn text(checked: &Checked, paint: Paint) -> String {
         text.push_str(&format!("{}: no policy names plugin file {}\n", paint.yellow("note"), other.file));
     }
     text + &match checked.faults.len() {
-        0 => format!("{}: {} routes, {} plugins", paint.green("ok"), checked.routes, checked.plugins),
+        0 => {
+            let Checked { routes, plugins, tests, .. } = checked;
+            format!("{}: {routes} routes, {plugins} plugins, {tests} tests", paint.green("ok"))
+        }
         1 => paint.red("1 fault"),
         count => paint.red(&format!("{count} faults")),
     }

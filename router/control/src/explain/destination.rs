@@ -3,35 +3,50 @@
 use sluice_model::bucket::{is_canary, slot};
 use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
-use sluice_policy::{Balance, Protocol, Rollout, Servers, Target, Upstream, WeightedUpstream};
+use sluice_policy::filter::Scheme;
+use sluice_policy::location::Address;
+use sluice_policy::{Balance, Found, Protocol, Rollout, Servers, Target, Upstream, WeightedUpstream};
 use sluice_snapshot::{Cells, RolloutCell, Snapshot};
 
 use crate::explain::chain::{self, Ending, Heard};
 use crate::explain::question::Head;
 use crate::explain::report::{Outcome, RolloutSeen, ServerSeen, UpstreamSeen};
 
-/// What becomes of a request of `route` whose chain said this.
-pub(crate) fn outcome(snapshot: &Snapshot, route: usize, head: &Head, heard: &Heard) -> Outcome {
+/// Status of a builtin's answer.
+const OK: u16 = 200;
+
+/// What becomes of a request of the route in `found` whose chain said this.
+pub(crate) fn outcome(snapshot: &Snapshot, found: Found, head: &Head, heard: &Heard) -> Outcome {
+    let answered = |by: String, status| Outcome::Answered { by, status, location: None };
     match &heard.answered {
-        Some(Ending::Answer { plugin, status }) => {
-            return Outcome::Answered { by: format!("plugin `{plugin}`"), status: *status };
-        }
+        Some(Ending::Answer { plugin, status }) => return answered(format!("plugin `{plugin}`"), *status),
         Some(Ending::Failure { plugin, status }) => {
             let reason = format!("plugin `{plugin}` fails, and its policy is to refuse then");
             return Outcome::Refused { status: *status, reason };
         }
         None => {}
     }
-    match &snapshot.policy.routes[route].target {
-        Target::Builtin(builtin) => Outcome::Answered { by: format!("builtin `{}`", builtin.as_str()), status: 200 },
-        Target::Redirect => redirect(snapshot, route),
-        Target::Upstreams(targets) => sent(snapshot, route, head, heard, targets),
+    match &snapshot.policy.routes[found.route].target {
+        Target::Builtin(builtin) => answered(format!("builtin `{}`", builtin.as_str()), OK),
+        Target::Redirect => redirect(snapshot, found, head),
+        Target::Upstreams(targets) => sent(snapshot, found.route, head, heard, targets),
     }
 }
 
-fn redirect(snapshot: &Snapshot, route: usize) -> Outcome {
-    let status = snapshot.policy.routes[route].filters.redirect.as_ref().map_or(500, |redirect| redirect.status);
-    Outcome::Answered { by: "redirect of the route".to_owned(), status }
+fn redirect(snapshot: &Snapshot, found: Found, head: &Head) -> Outcome {
+    let route = &snapshot.policy.routes[found.route];
+    let Some(redirect) = &route.filters.redirect else {
+        return Outcome::Refused { status: 500, reason: "the route has no target".to_owned() };
+    };
+    let address = Address {
+        scheme: Scheme::Http,
+        host: &head.host,
+        port: head.port,
+        path: head.path(),
+        query: head.query.as_deref(),
+    };
+    let location = redirect.location(&address, &route.matches[found.matched].path);
+    Outcome::Answered { by: "the redirect of the route".to_owned(), status: redirect.status, location: Some(location) }
 }
 
 /// The rollout of the route, and the user's place in it.

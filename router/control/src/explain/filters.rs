@@ -5,18 +5,19 @@ use std::time::Duration;
 use http::HeaderName;
 use sluice_model::field::Field;
 use sluice_policy::filter::{Cors, HeaderEdits, Mirror, OriginPattern, PathChange, Redirect, Rewrite, Scheme};
-use sluice_policy::{Policy, Route};
+use sluice_policy::{Found, Policy, Route};
 
 use crate::explain::question::Head;
 use crate::explain::report::TimeLimits;
 
-/// The filters and limits of a route.
-pub(crate) fn describe(policy: &Policy, route: &Route) -> Vec<String> {
+/// The filters and limits of the route in `found`.
+pub(crate) fn describe(policy: &Policy, found: Found, head: &Head) -> Vec<String> {
+    let route = &policy.routes[found.route];
     let mut lines = limits(route);
     let filters = &route.filters;
     lines.extend(filters.cors.as_ref().map(cors));
     lines.extend(filters.redirect.as_ref().map(redirect));
-    lines.extend(filters.rewrite.as_ref().map(rewrite));
+    lines.extend(filters.rewrite.as_ref().map(|rewrite| rewrite_of(rewrite, route, found, head)));
     lines.extend(edits("request", &filters.request_headers));
     lines.extend(filters.mirrors.iter().map(|copy| mirror(policy, copy)));
     lines.extend(edits("response", &filters.response_headers));
@@ -97,9 +98,11 @@ fn redirect(redirect: &Redirect) -> String {
     format!("redirect {}: {}", redirect.status, parts.join(", "))
 }
 
-fn rewrite(rewrite: &Rewrite) -> String {
+fn rewrite_of(rewrite: &Rewrite, route: &Route, found: Found, head: &Head) -> String {
     let host = rewrite.host.as_ref().map(|host| format!("host {}", String::from_utf8_lossy(host.as_bytes())));
-    let parts: Vec<String> = [host, rewrite.path.as_ref().map(path)].into_iter().flatten().collect();
+    let changed = |change: &PathChange| change.apply(head.path(), &route.matches[found.matched].path);
+    let path = rewrite.path.as_ref().map(|change| format!("path {}", changed(change)));
+    let parts: Vec<String> = [host, path].into_iter().flatten().collect();
     format!("rewrite: the server sees {}", parts.join(", "))
 }
 

@@ -23,6 +23,11 @@ pub use report::{
 pub(crate) use chain::Probe;
 pub(crate) use question::Head;
 
+/// A slash that is no separator, in a path in normal form.
+const ENCODED_SLASH: &str = "%2F";
+/// Explanations that a router makes or has waiting at a time: they start plugins, and an operator asks one by one.
+pub(crate) const EXPLANATIONS_AT_ONCE_MAX: usize = 4;
+
 /// Explains `head` on `snapshot`; `probe` makes the instances that are asked. Blocking.
 pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -> Explanation {
     let mut explanation = Explanation {
@@ -30,6 +35,7 @@ pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -
         request: seen(head),
         route: None,
         others: Vec::new(),
+        others_left_out: 0,
         filters: Vec::new(),
         plugins: Vec::new(),
         rollout: None,
@@ -41,19 +47,20 @@ pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -
         explanation.outcome = Outcome::Refused { status: 400, reason: fault.to_string() };
         return explanation;
     }
-    let found = route::find(&snapshot.policy, head);
-    explanation.others = found.others;
-    let Some((index, taken)) = found.taken else { return explanation };
+    let route::Taken { taken, others, left_out } = route::find(&snapshot.policy, head);
+    (explanation.others, explanation.others_left_out) = (others, left_out);
+    let Some((found, taken)) = taken else { return explanation };
     explanation.route = Some(taken);
+    let index = found.route;
     let route = &snapshot.policy.routes[index];
-    explanation.filters = filters::describe(&snapshot.policy, route);
+    explanation.filters = filters::describe(&snapshot.policy, found, head);
     explanation.rollout = destination::rollout(snapshot, index, head);
     if let Some(reason) = filters::refuses(route, head) {
         explanation.outcome = Outcome::Refused { status: 413, reason };
         return explanation;
     }
     let heard = chain::ask(snapshot, index, head, probe);
-    explanation.outcome = destination::outcome(snapshot, index, head, &heard);
+    explanation.outcome = destination::outcome(snapshot, found, head, &heard);
     explanation.notes = notes(head, &heard);
     explanation.plugins = heard.plugins;
     if matches!(explanation.outcome, Outcome::Sent { .. }) {
@@ -75,6 +82,10 @@ fn seen(head: &Head) -> RequestSeen {
 
 fn notes(head: &Head, heard: &chain::Heard) -> Vec<String> {
     let mut notes = Vec::new();
+    if head.path().contains(ENCODED_SLASH) {
+        let note = "the path has an encoded slash: a listener may refuse or decode it (encoded_slash), here it is kept";
+        notes.push(note.to_owned());
+    }
     if head.body_bytes.is_some() && chain::is_form(head) {
         let note = "the parts of a form are counted as they stream by: --body-bytes is taken as its largest file";
         notes.push(note.to_owned());

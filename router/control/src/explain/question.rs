@@ -63,6 +63,7 @@ pub enum QuestionError {
 pub(crate) struct Head {
     pub(crate) method: Method,
     pub(crate) host: String,
+    pub(crate) port: Option<u16>,
     /// Path in normal form; the fault is answered by the router.
     pub(crate) path: Result<String, PathFault>,
     /// Path as asked.
@@ -98,6 +99,7 @@ impl Head {
         Ok(Self {
             method,
             host: host.host().to_ascii_lowercase().trim_end_matches('.').to_owned(),
+            port: host.port_u16(),
             path: path::normalise(whole.path(), EncodedSlash::Keep).map(std::borrow::Cow::into_owned),
             sent_path: whole.path().to_owned(),
             query: whole.query().map(ToOwned::to_owned),

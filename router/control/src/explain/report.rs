@@ -14,6 +14,8 @@ pub struct Explanation {
     pub route: Option<RouteTaken>,
     /// The nearest routes that it does not take.
     pub others: Vec<RouteLost>,
+    /// Routes that are further away.
+    pub others_left_out: usize,
     /// What the route itself changes or bounds, in the order in which it comes.
     pub filters: Vec<String>,
     /// What each plugin of the chain says, in order.
@@ -146,6 +148,8 @@ pub enum Outcome {
         by: String,
         /// The status.
         status: u16,
+        /// Where a redirect leads.
+        location: Option<String>,
     },
     /// It goes to a server.
     Sent {

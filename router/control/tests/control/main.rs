@@ -4,8 +4,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail a test by a panic")]
 
+mod explain;
 mod faults;
 mod live;
 mod reloads;
 mod restarts;
+mod rollbacks;
 mod site;

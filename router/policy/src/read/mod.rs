@@ -178,7 +178,8 @@ impl Declared {
         let rollouts = rollouts.into_iter().collect::<Option<Vec<_>>>()?;
         let table = RouteTable::new(&routes);
         let error_pages = self.error_pages.into_iter().map(|draft| draft.page).collect();
-        let policy = Policy { routes, upstreams: self.upstreams, plugins, rollouts, error_pages, table };
+        let (upstreams, tests) = (self.upstreams, self.tests.len());
+        let policy = Policy { routes, upstreams, plugins, rollouts, error_pages, tests, table };
         if reader.is_faultless() {
             self.tests.iter().for_each(|test| test.check(reader, &policy));
         }

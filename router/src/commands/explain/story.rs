@@ -49,6 +49,9 @@ impl Story {
         lines.extend(
             explanation.others.iter().map(|lost| self.paint.dim(&format!("not `{}`: {}", lost.name, lost.reason))),
         );
+        if explanation.others_left_out > 0 {
+            lines.push(self.paint.dim(&format!("and {} more further away", explanation.others_left_out)));
+        }
         self.label("route", &lines);
     }
 }
@@ -102,7 +105,10 @@ fn outcome(outcome: &Outcome, paint: Paint) -> Vec<String> {
         Outcome::Refused { status, reason } => {
             vec![format!("{}: {reason}", paint.red(&format!("refused with {status}")))]
         }
-        Outcome::Answered { by, status } => vec![format!("{} by {by}", paint.yellow(&format!("answered {status}")))],
+        Outcome::Answered { by, status, location } => {
+            let to = location.as_ref().map_or_else(String::new, |location| format!(": to {location}"));
+            vec![format!("{} by {by}{to}", paint.yellow(&format!("answered {status}")))]
+        }
         Outcome::Sent { variant, reason, upstreams } => {
             let variant = variant.as_ref().map_or_else(String::new, |variant| format!(", variant {variant}"));
             let only = upstreams.len() == 1;
@@ -168,6 +174,7 @@ mod tests {
             },
             route: Some(RouteTaken { name: "app".to_owned(), host: "*".to_owned(), matched: "prefix /".to_owned() }),
             others: vec![RouteLost { name: "servers".to_owned(), reason: "its path is /listservers".to_owned() }],
+            others_left_out: 2,
             filters: Vec::new(),
             plugins: vec![PluginSaid {
                 name: "gate".to_owned(),
@@ -176,7 +183,7 @@ mod tests {
                 would: vec!["would log at level info: no".to_owned()],
             }],
             rollout: None,
-            outcome: Outcome::Answered { by: "plugin `gate`".to_owned(), status: 404 },
+            outcome: Outcome::Answered { by: "plugin `gate`".to_owned(), status: 404, location: None },
             limits: None,
             notes: Vec::new(),
         };
@@ -184,6 +191,7 @@ mod tests {
 GET http://example.org/set (asked as /a/../set) on revision 7
 route     `app`, for its host * and its match prefix /
           not `servers`: its path is /listservers
+          and 2 more further away
 plugins   `gate` (request): answers 404
             would log at level info: no
 outcome   answered 404 by plugin `gate`";
