@@ -104,7 +104,7 @@ pub struct StaticServer {
 }
 
 /// Which protocol the servers of an upstream speak.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// HTTP/1.1.
     #[default]
@@ -121,7 +121,8 @@ pub enum Balance {
     LeastInFlight,
     /// In turn, by weight (smooth weighted round robin).
     RoundRobin,
-    /// By a hash of the first of these fields that is present; a server that leaves moves only its own keys.
+    /// By a hash of the first of these fields that is present (weighted rendezvous); a server that leaves moves only its
+    /// own keys. Requests without any of the fields go to the least loaded. Slow start does not apply.
     Hash(Vec<Field>),
 }
 
@@ -165,12 +166,15 @@ impl HealthCheck {
 pub struct Ejection {
     /// Failed requests in a row (no connection, connection lost, time-out, and 502, 503, 504 of the server) that eject a
     /// server; 5 by default, 0 = never. A refused connection ejects at once.
+    /// Afterwards one request at a time tries it, and the first that succeeds brings it back.
     pub consecutive_failures: u32,
     /// How long the first ejection lasts; doubles with each further one. 1 s by default.
     pub base: Duration,
     /// The longest ejection; 30 s by default.
     pub max: Duration,
-    /// Most servers of the upstream that may be ejected at a time, percent; 50 by default. One server may always stay.
+    /// Most servers of the upstream that may be ejected at a time, percent; 50 by default. One server always stays.
+    /// Those that take no connections are not counted: nothing is lost by leaving them out. If nobody is left, all are
+    /// asked.
     pub share_max_percent: u8,
 }
 

@@ -46,6 +46,8 @@ struct Inner {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Progress {
+    /// Nothing of it was read yet: it can be sent from its beginning.
+    Unread,
     Running,
     Complete,
     Stopped,
@@ -58,7 +60,7 @@ impl Upload {
             return None;
         }
         let stall = Stall::new(idle_max, None);
-        let progress = Progress::Running;
+        let progress = Progress::Unread;
         let inner = Inner { incoming, meter: None, stall, allowed_bytes: None, progress, stopped_by: None };
         Some(Rc::new(Self { inner: RefCell::new(inner) }))
     }
@@ -124,6 +126,7 @@ impl Inner {
         loop {
             match self.incoming.poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
+                    self.begin();
                     self.stall.moved();
                     // Trailers are not passed on: what they may not hold is not worth their use so far.
                     let Ok(chunk) = frame.into_data() else { continue };
@@ -159,7 +162,14 @@ impl Inner {
         left.is_some()
     }
 
+    fn begin(&mut self) {
+        if self.progress == Progress::Unread {
+            self.progress = Progress::Running;
+        }
+    }
+
     fn complete(&mut self) {
+        self.begin();
         if self.progress == Progress::Running {
             self.progress = Progress::Complete;
         }
@@ -198,6 +208,13 @@ pub(crate) struct Stopped;
 
 /// The body as an attempt at a server sends it.
 pub(crate) struct RequestBody(pub(crate) Option<Rc<Upload>>);
+
+impl RequestBody {
+    /// True once some of it was read: what is gone cannot be sent again.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.0.as_ref().is_some_and(|upload| upload.inner.borrow().progress != Progress::Unread)
+    }
+}
 
 impl Body for RequestBody {
     type Data = Bytes;

@@ -63,6 +63,12 @@ pub(crate) enum Error {
     /// The upstream has no server.
     #[error("no healthy server")]
     NoServer,
+    /// Too many requests to the upstream failed: for a while none is sent.
+    #[error("upstream breaker open")]
+    BreakerOpen {
+        /// When one of them may try.
+        retry_after: Duration,
+    },
     /// Too many requests wait for a connection to the upstream.
     #[error("upstream connections exhausted")]
     Busy,
@@ -81,6 +87,9 @@ pub(crate) enum Error {
     /// The server did not begin to answer in time.
     #[error("first byte timed out")]
     FirstByteTimeout,
+    /// One attempt took longer than its route allows.
+    #[error("attempt timed out")]
+    TryTimeout,
     /// The request took longer than its route allows.
     #[error("request timed out")]
     RequestTimeout,

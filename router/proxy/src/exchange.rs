@@ -63,7 +63,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         }
         (None, Target::Redirect) => redirect::answer(exchange, &head)?.instead_of_a_variant(exchange),
         (None, Target::Upstreams(targets)) => {
-            let choice = pick::pick(exchange, targets);
+            let choice = pick::pick(exchange, &head, targets);
             let request = filters::to_server(exchange, head)?;
             forward::forward(exchange, request, choice).await?
         }

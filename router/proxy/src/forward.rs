@@ -1,32 +1,33 @@
 //! Step of the path: the request goes to a server, and the head of its response comes back.
 //!
-//! What may be tried again: connecting, at once and elsewhere; a request of which nothing was written; a request that is
-//! idempotent and has no body, as long as no byte of a response came (RFC 9110 section 9.2.2). Nothing else is ever sent
-//! twice.
+//! One attempt after the other: `acquire` a connection, send, judge the server by what came, and ask `retry` whether
+//! there is one more attempt.
 
-use std::rc::Rc;
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
 
-use http::{HeaderMap, Method, Request, Response, Version};
-use rustix::io::Errno;
-use sluice_policy::Route;
-use tokio::time::{Instant, timeout_at};
+use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
+use sluice_snapshot::Reason;
+use sluice_snapshot::upstream::Failure;
+use tokio::time::{Instant, sleep};
 
+use crate::acquire::{Acquired, acquire};
 use crate::answer::{Answer, Content};
-use crate::body::{RequestBody, Upload};
-use crate::client::{Lease, Patience, SendFault, ServerConnection};
+use crate::body::RequestBody;
+use crate::client::{Lease, Patience, SendFault};
 use crate::codec::{self, Incoming};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::headers;
 use crate::pick::Choice;
+use crate::retry::{Again, Denied, Retry};
 use crate::server_body::ServerBody;
+use crate::upstream::Outcome;
 
-/// Servers that one attempt may try to connect to.
-const SERVERS_TRIED_MAX: usize = 4;
-/// How often a request of which nothing was written may go elsewhere: once from an old connection to a fresh one, and
-/// once more if that one closes at once.
-const UNSENT_MAX: u32 = 2;
+/// Chunks of an unwanted answer that are read, if they are here already, to keep its connection.
+const DISCARDED_CHUNKS_MAX: usize = 4;
 
 /// Sends the request where `choice` says, and returns the answer of the server; or that of a plugin that stopped the
 /// upload on its way.
@@ -38,112 +39,146 @@ pub(crate) async fn forward(
     let route = exchange.route_policy()?;
     let upload = exchange.upload();
     let deadline = exchange.started + route.timeouts.request;
-    let mut attempts_left = route.retries.attempts;
-    let mut unsent_left = UNSENT_MAX;
+    let mut retry = Retry::new(&route.retries, deadline);
     let mut wants_fresh = false;
+    let mut cause = None;
+    choice.group(exchange).count_request(Instant::now());
     loop {
-        let mut lease = acquire(exchange, route, &mut choice, wants_fresh, deadline).await?;
-        let is_reused = lease.is_reused();
-        let copy = copy_if_replayable(&request, upload);
-        let patience = Patience { deadline, first_byte: route.timeouts.first_byte };
-        let fault = match lease.send(request, upload, patience).await {
-            Ok(response) => return from_server(exchange, response, lease, deadline),
-            Err(fault) => fault,
-        };
-        if let Some(stop) = upload.and_then(|upload| upload.take_stop()) {
+        let acquired = acquire(exchange, route, &mut choice, wants_fresh, deadline).await;
+        let mut attempt = acquired.map_err(|error| cause.take().unwrap_or(error))?;
+        choice.group(exchange).stats().requests.fetch_add(1, Ordering::Relaxed);
+        let copy = retry.copy(&request);
+        let try_deadline = deadline.min(attempt.began + route.timeouts.per_try);
+        let patience = Patience { deadline: try_deadline, first_byte: route.timeouts.first_byte };
+        let sent = attempt.lease.send(request, upload, patience).await;
+        if sent.is_err()
+            && let Some(stop) = upload.and_then(|upload| upload.take_stop())
+        {
             return stop;
         }
-        // A pooled connection that failed says nothing of its server, but every pooled one may be as old.
-        if !is_reused {
-            choice.set_failed(lease.server.server());
-        }
-        wants_fresh = true;
-        request = match (fault, copy) {
-            (SendFault::Unsent { request, .. }, _) if unsent_left > 0 => {
-                unsent_left -= 1;
-                *request
+        let again = match sent {
+            Ok(response) => {
+                let status = response.status();
+                judge(exchange, &mut choice, &mut attempt, outcome(status));
+                if !retry.is_wanted_after(status.as_u16()) {
+                    return from_server(exchange, response, attempt.lease, deadline);
+                }
+                match again(exchange, &choice, &mut retry, copy) {
+                    Ok(again) => {
+                        discard(exchange, response, attempt.lease, deadline);
+                        again
+                    }
+                    Err(_) => return from_server(exchange, response, attempt.lease, deadline),
+                }
             }
-            (SendFault::Failed(_), Some(copy)) if attempts_left > 0 => {
-                attempts_left -= 1;
-                copy
+            Err(fault) => {
+                wants_fresh |= !matches!(fault, SendFault::Late(_));
+                after(fault, exchange, &mut choice, &mut retry, attempt, copy)?
             }
-            (SendFault::Unsent { error, .. } | SendFault::Failed(error), _) => return Err(Error::from_failed(error)),
-            (SendFault::Late(error), _) => return Err(error),
         };
         exchange.connection.worker.counters().retries.fetch_add(1, Ordering::Relaxed);
+        choice.group(exchange).stats().retries.fetch_add(1, Ordering::Relaxed);
+        if !again.pause.is_zero() {
+            sleep(again.pause).await;
+        }
+        request = again.request;
+        cause = again.cause;
     }
 }
 
-/// A copy for a second attempt, if a second attempt does no harm.
-fn copy_if_replayable(request: &Request<RequestBody>, upload: Option<&Rc<Upload>>) -> Option<Request<RequestBody>> {
-    let is_idempotent =
-        matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE);
-    if upload.is_some() || !is_idempotent {
-        return None;
+/// What the status of an answer says of its server.
+fn outcome(status: StatusCode) -> Outcome {
+    match status {
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT => {
+            Outcome::Failed(Failure::Status)
+        }
+        _ => Outcome::Answered,
     }
-    let mut copy = Request::new(RequestBody(None));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = HeaderMap::clone(request.headers());
-    Some(copy)
 }
 
-/// A connection to some server of the choice: an idle one, or a fresh one if that is wanted or none is idle. A server
-/// that cannot be connected to is left for the next one at once.
-async fn acquire(
+/// Tells the upstream how its server did; one that failed is not the next to be asked.
+fn judge(exchange: &Exchange, choice: &mut Choice, attempt: &mut Acquired, outcome: Outcome) {
+    let (group, now) = (choice.group(exchange), Instant::now());
+    group.judge(&attempt.lease.server, outcome, now);
+    group.settle(attempt.pass.take(), outcome, now);
+    if outcome != Outcome::Answered {
+        choice.set_failed(attempt.lease.server.server());
+    }
+}
+
+/// After a failure of a server: one more attempt, if there may be one.
+fn again(
     exchange: &Exchange,
-    route: &Route,
-    choice: &mut Choice,
-    wants_fresh: bool,
-    deadline: Instant,
-) -> Result<Lease, Error> {
-    let counters = exchange.connection.worker.counters();
-    let mut last = Error::NoServer;
-    for _ in 0..SERVERS_TRIED_MAX {
-        let Some(server) = choice.next_server(exchange) else { break };
-        let now = Instant::now();
-        if now >= deadline {
-            return Err(Error::RequestTimeout);
-        }
-        let patience = route.timeouts.connect.min(deadline - now);
-        let connections_max = exchange.snapshot().policy.upstreams[choice.upstream].connections_max;
-        let entered = timeout_at(now + patience, choice.group(exchange).gate.enter(connections_max)).await;
-        let permit = entered.map_err(|_| Error::Busy)?.map_err(|_| Error::Busy)?;
-        let in_flight = server.enter();
-        if !wants_fresh && let Some(connection) = server.idle_connection() {
-            return Ok(Lease { connection, server: in_flight, permit });
-        }
-        counters.upstream_connects.fetch_add(1, Ordering::Relaxed);
-        match ServerConnection::open(&server.address, patience).await {
-            Ok(connection) => {
-                server.connected();
-                return Ok(Lease { connection: Box::new(connection), server: in_flight, permit });
-            }
-            Err(error) => {
-                tracing::debug!(
-                    server = &*server.address,
-                    error = &error as &dyn std::error::Error,
-                    "connecting failed"
-                );
-                if !is_ours(&error) {
-                    server.failed(Instant::now());
-                }
-                choice.set_unreachable(&server);
-                counters.retries.fetch_add(1, Ordering::Relaxed);
-                last = error;
-            }
-        }
+    choice: &Choice,
+    retry: &mut Retry<'_>,
+    copy: Option<Request<RequestBody>>,
+) -> Result<Again, Denied> {
+    let random = exchange.connection.worker.random();
+    let again = retry.failed(copy, choice.group(exchange), Instant::now(), random);
+    if again.as_ref().is_err_and(|denied| *denied == Denied::Budget) {
+        exchange.record.broke_off(Reason::RetryBudgetExhausted);
     }
-    Err(last)
+    again
 }
 
-/// True if this machine could not connect, whatever the server (`connect(2)`, `socket(2)`).
-fn is_ours(error: &Error) -> bool {
-    let Error::Connect(error) = error else { return false };
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM)
-    )
+/// After a request that was not answered: one more attempt, or what went wrong.
+fn after(
+    fault: SendFault,
+    exchange: &Exchange,
+    choice: &mut Choice,
+    retry: &mut Retry<'_>,
+    mut attempt: Acquired,
+    copy: Option<Request<RequestBody>>,
+) -> Result<Again, Error> {
+    // A pooled connection that was lost says nothing of its server, but every pooled one may be as old.
+    let is_reused = attempt.is_reused;
+    let error = match fault {
+        SendFault::Unsent { request, error } => {
+            if !is_reused {
+                judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Closed));
+            }
+            return retry.unsent(*request).map_err(|_| Error::from_failed(error));
+        }
+        SendFault::Failed(error) => match Error::from_failed(error) {
+            error @ Error::ServerMalformed => {
+                judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Malformed));
+                error
+            }
+            error if is_reused => return retry.lost(copy).map_err(|_| error),
+            error => {
+                judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Closed));
+                error
+            }
+        },
+        SendFault::Late(error) => {
+            // Who has not sent its request yet cannot blame the server.
+            if exchange.upload().is_none_or(|upload| upload.is_complete()) {
+                judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Timeout));
+            }
+            let is_over = Instant::now() >= exchange.started + exchange.route_policy()?.timeouts.request;
+            if is_over || !matches!(error, Error::RequestTimeout) {
+                return Err(error);
+            }
+            Error::TryTimeout
+        }
+    };
+    drop(attempt);
+    match again(exchange, choice, retry, copy) {
+        Ok(again) => Ok(Again { cause: Some(error), ..again }),
+        Err(_) => Err(error),
+    }
+}
+
+/// Reads what has come of an answer that nobody wants: if that is all of it, its connection is kept, else closed.
+fn discard(exchange: &Exchange, response: Response<Incoming>, lease: Lease, deadline: Instant) {
+    let mut body =
+        ServerBody::new(response.into_body(), lease, exchange.connection.worker.settings.body_idle, deadline);
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..DISCARDED_CHUNKS_MAX {
+        if !matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(Some(Ok(_)))) {
+            return;
+        }
+    }
 }
 
 /// The server's response as the client gets it.

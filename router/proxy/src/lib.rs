@@ -7,6 +7,7 @@
 //! A request never leaves its worker. It takes no lock that another worker holds, waits for no store, and reads one
 //! snapshot from its first byte to its last. Nothing here compiles, parses policy or talks to a store.
 
+mod acquire;
 mod answer;
 mod body;
 mod chain;
@@ -41,6 +42,7 @@ mod reaper;
 mod record;
 mod request_id;
 mod respond;
+mod retry;
 mod server_body;
 mod stall;
 mod stream;

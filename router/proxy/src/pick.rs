@@ -3,33 +3,43 @@
 //! The last word on a canary is spoken here: the abort flag of the rollout is read again, whatever a plugin said before.
 
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use sluice_policy::{Rollout, WeightedUpstream};
 use tokio::time::Instant;
 
+use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::fields;
+use crate::head::Head;
 use crate::upstream::{Group, Server, Wanted};
 
 /// Where a request goes, and where it may go next if that fails.
 pub(crate) struct Choice {
-    /// Index of the upstream.
-    pub(crate) upstream: usize,
+    place: Place,
     /// Stable variant and its upstream: where a canary's requests go when no canary lives. Never the other way round.
-    stable: Option<(usize, usize)>,
+    stable: Option<(usize, Place)>,
     /// Could not be connected to: not asked again.
     unreachable: Vec<Rc<Server>>,
     /// Took the request and failed: asked again only if there is no other.
     failed: Vec<Rc<Server>>,
 }
 
+/// An upstream, and what a hash chooses its server by.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    upstream: usize,
+    key: Option<u64>,
+}
+
 /// Chooses the upstream of a request whose route has these targets, and leaves the variant in the exchange.
-pub(crate) fn pick(exchange: &Exchange, targets: &[WeightedUpstream]) -> Choice {
+pub(crate) fn pick(exchange: &Exchange, head: &Head, targets: &[WeightedUpstream]) -> Choice {
     let weighted = by_weight(targets, exchange.connection.worker.random());
     let Some(rollout) = exchange.rollout_policy() else {
-        return Choice::new(weighted, None);
+        return Choice::new(Place::new(exchange, head, weighted), None);
     };
-    let place = |wanted: &str| rollout.variants.iter().position(|(name, _)| name == wanted);
-    let (stable, canary) = (place(&rollout.stable), place(&rollout.canary));
+    let index = |wanted: &str| rollout.variants.iter().position(|(name, _)| name == wanted);
+    let (stable, canary) = (index(&rollout.stable), index(&rollout.canary));
     let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted));
     let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
     if is_aborted && variant == canary {
@@ -38,7 +48,11 @@ pub(crate) fn pick(exchange: &Exchange, targets: &[WeightedUpstream]) -> Choice 
     exchange.set_variant(variant);
     let upstream_of = |variant: usize| rollout.variants[variant].1;
     let fallback = stable.filter(|_| variant == canary && stable != canary);
-    Choice::new(variant.map_or(weighted, upstream_of), fallback.map(|stable| (stable, upstream_of(stable))))
+    let place = |upstream| Place::new(exchange, head, upstream);
+    Choice::new(
+        place(variant.map_or(weighted, upstream_of)),
+        fallback.map(|stable| (stable, place(upstream_of(stable)))),
+    )
 }
 
 /// The variant that an upstream serves.
@@ -60,25 +74,44 @@ fn by_weight(targets: &[WeightedUpstream], random: u64) -> usize {
     targets.first().map_or(0, |target| target.upstream)
 }
 
+impl Place {
+    fn new(exchange: &Exchange, head: &Head, upstream: usize) -> Self {
+        let wanted = exchange.worker_snapshot().group(upstream).hash_fields();
+        let key = wanted.and_then(|wanted| {
+            let (_, value) = fields::of_request(exchange, head)?.first_present(wanted)?;
+            Some(Group::key(&value))
+        });
+        Self { upstream, key }
+    }
+}
+
 impl Choice {
-    fn new(upstream: usize, stable: Option<(usize, usize)>) -> Self {
-        Self { upstream, stable, unreachable: Vec::new(), failed: Vec::new() }
+    fn new(place: Place, stable: Option<(usize, Place)>) -> Self {
+        Self { place, stable, unreachable: Vec::new(), failed: Vec::new() }
     }
 
-    /// The next server to try, or `None` if there is no other.
-    pub(crate) fn next_server(&mut self, exchange: &Exchange) -> Option<Rc<Server>> {
-        if let Some(live) = self.next_live(exchange) {
-            return Some(live);
+    /// The next server to try.
+    ///
+    /// # Errors
+    /// [`Error::BreakerOpen`], or [`Error::NoServer`] if there is no other.
+    pub(crate) fn next_server(&mut self, exchange: &Exchange, now: Instant) -> Result<Rc<Server>, Error> {
+        if let Some(live) = self.next_live(exchange, now) {
+            return Ok(live);
         }
-        if let Some((variant, upstream)) = self.stable.take() {
+        if let Some((variant, stable)) = self.stable.take() {
             tracing::warn!(request_id = exchange.request_id_text(), "no canary lives, stable takes its request");
             exchange.set_variant(Some(variant));
-            self.upstream = upstream;
-            if let Some(live) = self.next_live(exchange) {
-                return Some(live);
+            self.place = stable;
+            if let Some(live) = self.next_live(exchange, now) {
+                return Ok(live);
             }
         }
-        self.choose(exchange, Wanted::Any, |server| self.is_unreachable(server))
+        let group = self.group(exchange);
+        if let Some(retry_after) = group.closed_for(now) {
+            group.stats().breaker_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(Error::BreakerOpen { retry_after });
+        }
+        self.choose(exchange, now, Wanted::Any, |server| self.is_unreachable(server)).ok_or(Error::NoServer)
     }
 
     /// This server could not be connected to.
@@ -95,28 +128,30 @@ impl Choice {
         self.unreachable.iter().any(|known| Rc::ptr_eq(known, server))
     }
 
-    fn next_live(&self, exchange: &Exchange) -> Option<Rc<Server>> {
+    fn next_live(&self, exchange: &Exchange, now: Instant) -> Option<Rc<Server>> {
+        if self.group(exchange).closed_for(now).is_some() {
+            return None;
+        }
         let has_failed = |server: &Rc<Server>| self.failed.iter().any(|known| Rc::ptr_eq(known, server));
-        self.choose(exchange, Wanted::Live, |server| self.is_unreachable(server) || has_failed(server))
-            .or_else(|| self.choose(exchange, Wanted::Live, |server| self.is_unreachable(server)))
+        self.choose(exchange, now, Wanted::Live, |server| self.is_unreachable(server) || has_failed(server))
+            .or_else(|| self.choose(exchange, now, Wanted::Live, |server| self.is_unreachable(server)))
     }
 
-    /// The servers of the upstream.
+    /// The upstream.
     pub(crate) fn group<'a>(&self, exchange: &'a Exchange) -> &'a Group {
-        exchange.worker_snapshot().group(self.upstream)
+        exchange.worker_snapshot().group(self.place.upstream)
     }
 
     fn choose(
         &self,
         exchange: &Exchange,
+        now: Instant,
         wanted: Wanted,
         is_excluded: impl Fn(&Rc<Server>) -> bool,
     ) -> Option<Rc<Server>> {
-        let worker = &exchange.connection.worker;
-        let snapshot = exchange.snapshot();
         let group = self.group(exchange);
-        group.refresh(&snapshot.policy.upstreams[self.upstream], snapshot.cells.servers(), &worker.registry);
-        group.choose(Instant::now(), wanted, is_excluded, worker.random())
+        group.refresh(exchange.snapshot().cells.servers(), now);
+        group.choose(now, wanted, is_excluded, self.place.key, exchange.connection.worker.random())
     }
 }
 

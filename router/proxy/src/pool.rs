@@ -1,13 +1,10 @@
 //! Idle things, newest first: what was used last is warmest, and what is at the bottom grows old and is dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a connection may stay idle: below the shortest keep-alive among common servers, the 5 s of Node.js
-/// (`server.keepAliveTimeout`), so that we close first and not during a request.
-const IDLE_MAX: Duration = Duration::from_secs(4);
 /// Idle connections per server and worker; what comes back beyond them is closed.
 const IDLE_CONNECTIONS_MAX: usize = 256;
 
@@ -15,6 +12,8 @@ const IDLE_CONNECTIONS_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Pool<T> {
     idle: RefCell<Vec<Idle<T>>>,
+    idle_max: Cell<Duration>,
+    is_open: Cell<bool>,
 }
 
 #[derive(Debug)]
@@ -23,18 +22,30 @@ struct Idle<T> {
     since: Instant,
 }
 
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Self { idle: RefCell::new(Vec::new()) }
-    }
-}
-
 impl<T> Pool<T> {
+    /// A pool that keeps its items for so long.
+    pub(crate) const fn new(idle_max: Duration) -> Self {
+        Self { idle: RefCell::new(Vec::new()), idle_max: Cell::new(idle_max), is_open: Cell::new(true) }
+    }
+
+    /// How long items are kept from now on.
+    pub(crate) fn set_idle_max(&self, idle_max: Duration) {
+        self.idle_max.set(idle_max);
+    }
+
+    /// A closed pool keeps nothing: what is in it is dropped, and so is what is put there.
+    pub(crate) fn set_open(&self, is_open: bool) {
+        self.is_open.set(is_open);
+        if !is_open {
+            self.idle.borrow_mut().clear();
+        }
+    }
+
     /// The newest item that is young enough and usable; those that are not are dropped on the way.
     pub(crate) fn take(&self, now: Instant, is_usable: impl Fn(&T) -> bool) -> Option<Box<T>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { item, since }) = idle.pop() {
-            if now.duration_since(since) > IDLE_MAX {
+            if now.duration_since(since) > self.idle_max.get() {
                 // Everything below is older still.
                 idle.clear();
                 return None;
@@ -49,19 +60,32 @@ impl<T> Pool<T> {
     /// Puts an item on top.
     pub(crate) fn put(&self, item: Box<T>, now: Instant) {
         let mut idle = self.idle.borrow_mut();
-        if idle.len() < IDLE_CONNECTIONS_MAX {
+        if self.is_open.get() && idle.len() < IDLE_CONNECTIONS_MAX {
             idle.push(Idle { item, since: now });
         }
     }
 
     /// Drops what is too old.
     pub(crate) fn sweep(&self, now: Instant) {
-        self.idle.borrow_mut().retain(|idle| now.duration_since(idle.since) <= IDLE_MAX);
+        self.idle.borrow_mut().retain(|idle| now.duration_since(idle.since) <= self.idle_max.get());
     }
 
-    /// True if nothing is idle here.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.idle.borrow().is_empty()
+    /// How many items are idle.
+    pub(crate) fn len(&self) -> usize {
+        self.idle.borrow().len()
+    }
+
+    /// Since when the oldest item is idle.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.idle.borrow().first().map(|idle| idle.since)
+    }
+
+    /// Drops the oldest item.
+    pub(crate) fn drop_oldest(&self) {
+        let mut idle = self.idle.borrow_mut();
+        if !idle.is_empty() {
+            drop(idle.remove(0));
+        }
     }
 }
 
@@ -69,8 +93,10 @@ impl<T> Pool<T> {
 mod tests {
     use super::*;
 
+    const IDLE_MAX: Duration = Duration::from_secs(4);
+
     fn filled(items: &[u32], now: Instant) -> Pool<u32> {
-        let pool = Pool::default();
+        let pool = Pool::new(IDLE_MAX);
         items.iter().for_each(|item| pool.put(Box::new(*item), now));
         pool
     }
@@ -91,12 +117,12 @@ mod tests {
         assert!(filled(&[1], now).take(now + IDLE_MAX, |_| true).is_some());
         let pool = filled(&[1, 2], now);
         assert!(pool.take(now + IDLE_MAX + Duration::from_millis(1), |_| true).is_none());
-        assert!(pool.is_empty());
+        assert_eq!(pool.len(), 0);
         let pool = filled(&[1], now);
         pool.sweep(now + IDLE_MAX);
-        assert!(!pool.is_empty());
+        assert_eq!(pool.len(), 1);
         pool.sweep(now + IDLE_MAX + Duration::from_millis(1));
-        assert!(pool.is_empty());
+        assert_eq!(pool.len(), 0);
     }
 
     #[test]
@@ -105,5 +131,21 @@ mod tests {
         let pool = filled(&vec![7; IDLE_CONNECTIONS_MAX + 1], now);
         let taken = std::iter::from_fn(|| pool.take(now, |_| true)).count();
         assert_eq!(taken, IDLE_CONNECTIONS_MAX);
+    }
+
+    #[test]
+    fn a_closed_pool_keeps_nothing() {
+        let now = Instant::now();
+        let pool = filled(&[1, 2], now);
+        pool.drop_oldest();
+        assert_eq!(pool.len(), 1);
+        pool.set_open(false);
+        pool.put(Box::new(3), now);
+        assert_eq!((pool.len(), pool.oldest()), (0, None));
+        pool.set_open(true);
+        pool.put(Box::new(4), now);
+        assert_eq!(pool.oldest(), Some(now));
+        pool.set_idle_max(Duration::ZERO);
+        assert!(pool.take(now + Duration::from_nanos(1), |_| true).is_none());
     }
 }

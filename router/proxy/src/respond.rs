@@ -48,13 +48,26 @@ fn meaning(error: &Error) -> Meaning {
             of(status, Reason::PluginFailed, "proxy_internal_error")
         }
         Error::NoServer => of(StatusCode::SERVICE_UNAVAILABLE, Reason::NoHealthyServer, "destination_unavailable"),
+        Error::BreakerOpen { .. } => {
+            of(StatusCode::SERVICE_UNAVAILABLE, Reason::BreakerOpen, "destination_unavailable")
+        }
         Error::Busy => of(StatusCode::SERVICE_UNAVAILABLE, Reason::UpstreamBusy, "connection_limit_reached"),
         Error::Connect(_) => of(StatusCode::SERVICE_UNAVAILABLE, Reason::ConnectionRefused, "connection_refused"),
         Error::ConnectTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::ConnectionTimeout, "connection_timeout"),
         Error::ServerClosed(_) => of(StatusCode::BAD_GATEWAY, Reason::ConnectionTerminated, "connection_terminated"),
         Error::ServerMalformed => of(StatusCode::BAD_GATEWAY, Reason::MalformedResponse, "http_protocol_error"),
         Error::FirstByteTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::FirstByteTimeout, "http_response_timeout"),
+        Error::TryTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::PerTryTimeout, "http_response_timeout"),
         Error::RequestTimeout => of(StatusCode::GATEWAY_TIMEOUT, Reason::RequestTimeout, "http_response_timeout"),
+    }
+}
+
+/// When the client may come again.
+fn retry_after(error: &Error) -> HeaderValue {
+    match error {
+        // Whole seconds, rounded up: who comes early is refused again.
+        Error::BreakerOpen { retry_after } => HeaderValue::from(retry_after.as_secs() + 1),
+        _ => RETRY_AFTER_SECONDS,
     }
 }
 
@@ -80,7 +93,7 @@ pub(crate) fn failure(exchange: &Exchange, error: &Error) -> Answer {
         fields.insert(headers::PROXY_STATUS, said);
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
-        fields.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        fields.insert(header::RETRY_AFTER, retry_after(error));
     }
     limits::tell(exchange, error, fields);
     if is_framing_lost(error) {

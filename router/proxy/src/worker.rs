@@ -142,7 +142,7 @@ impl Worker {
             http1.max_headers(seed.settings.header_fields_max);
         }
         let http2 = connection::http2::builder(&seed.settings);
-        let registry = Registry::default();
+        let registry = Registry::new(seed.index);
         let (generation, snapshot) = seed.shared.published.load();
         let current = WorkerSnapshot::new(snapshot, None, seed.index, &registry, &seed.reaper);
         Self {
@@ -232,7 +232,9 @@ impl WorkerSnapshot {
             .iter()
             .map(|plugin| kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone()))));
         let instances = instances.collect();
-        let groups = snapshot.policy.upstreams.iter().map(|upstream| Group::new(upstream, registry)).collect();
+        let now = Instant::now();
+        let group = |upstream| Group::new(upstream, registry, &snapshot.cells, now);
+        let groups = snapshot.policy.upstreams.iter().map(group).collect();
         let names = |rollout: &sluice_policy::Rollout| {
             // A name that is no header value cannot be shown, and shows as nothing.
             let value = |name: &String| HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""));

@@ -152,6 +152,11 @@ impl Cells {
         &self.limiters
     }
 
+    /// Forgets what is known of upstreams that nobody names any more.
+    pub fn prune_upstreams(&self) {
+        self.upstreams.write().unwrap_or_else(PoisonError::into_inner).retain(|_, cell| Arc::strong_count(cell) > 1);
+    }
+
     /// The servers that hold a lease.
     #[must_use]
     pub const fn servers(&self) -> &ServersCell {

@@ -76,6 +76,8 @@ reasons! {
     PluginFailed = "plugin_failed",
     /// The upstream has no server that may be asked.
     NoHealthyServer = "no_healthy_server",
+    /// Too many requests to the upstream failed: for a while none is sent.
+    BreakerOpen = "breaker_open",
     /// Too many requests wait for a connection to the upstream.
     UpstreamBusy = "upstream_busy",
     /// No server could be connected to.
@@ -88,6 +90,10 @@ reasons! {
     MalformedResponse = "malformed_response",
     /// The server did not begin to answer in time.
     FirstByteTimeout = "first_byte_timeout",
+    /// One attempt took longer than its route allows.
+    PerTryTimeout = "per_try_timeout",
+    /// A server's answer was passed on that would have been tried again, had the upstream's budget allowed it.
+    RetryBudgetExhausted = "retry_budget_exhausted",
     /// The request took longer than its route allows.
     RequestTimeout = "request_timeout",
     /// The server broke its response off.

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their helpers")]
 
+mod balance;
 mod bodies;
 mod client;
 mod connections;
 mod cors;
 mod edits;
+mod ejection;
 mod error_pages;
 mod fields;
 mod h2_floods;
@@ -20,8 +22,11 @@ mod lifetime;
 mod limits;
 mod origin;
 mod overload;
+mod pending;
 mod plugins;
 mod redirects;
+mod retries;
 mod rewrites;
 mod router;
 mod servers;
+mod timeouts;

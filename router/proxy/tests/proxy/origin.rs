@@ -71,8 +71,14 @@ impl Plan {
 impl Origin {
     /// Answers every whole request as `plan` says.
     pub(crate) async fn start(plan: impl Fn(&Request) -> Plan + Send + Sync + 'static) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), plan).await
+    }
+
+    /// The same, at this address.
+    pub(crate) async fn at(address: SocketAddr, plan: impl Fn(&Request) -> Plan + Send + Sync + 'static) -> Self {
         let plan = Arc::new(plan);
-        Self::raw(move |mut stream, seen| {
+        let listener = TcpListener::bind(address).await.unwrap();
+        Self::serve(listener, move |mut stream, seen| {
             let plan = Arc::clone(&plan);
             async move {
                 let mut buffer = Vec::new();
@@ -86,7 +92,6 @@ impl Origin {
                 }
             }
         })
-        .await
     }
 
     /// Answers 200 with the given text.
@@ -99,7 +104,13 @@ impl Origin {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), serve)
+    }
+
+    fn serve<F>(listener: TcpListener, serve: impl Fn(TcpStream, Notes) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let notes = Notes(Arc::clone(&seen));

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sluice_policy::{ListenerConfig, Policy, Source};
 use sluice_proxy::{Proxy, Settings, Shared};
+use sluice_snapshot::upstream::UpstreamTotals;
 use sluice_snapshot::{Cells, EffectQueue, Plugin, PluginKey, Published, Snapshot, Traffic, plugin};
 use sluice_wasm::{Engine, Instance, Limits};
 
@@ -55,6 +56,12 @@ pub(crate) fn everything_to(origins: &[&Origin]) -> String {
     format!("[upstreams.app]\nservers = [{}]\n[[routes]]\nname = \"app\"\nto = \"app\"\n", servers.join(", "))
 }
 
+/// The same, with these lines in the upstream and in the route.
+pub(crate) fn balanced(origins: &[&Origin], upstream: &str, route: &str) -> String {
+    let policy = everything_to(origins);
+    policy.replace("[[routes]]\n", &format!("{upstream}\n[[routes]]\n{route}\n"))
+}
+
 impl Router {
     pub(crate) fn start(policy: &str) -> Self {
         Self::start_with(policy, settings())
@@ -89,10 +96,21 @@ impl Router {
         self.shared.published.publish(next)
     }
 
+    /// What was counted of the upstream of [`everything_to`].
+    pub(crate) fn upstream(&self) -> UpstreamTotals {
+        self.cells.upstream("app").totals(now_ms())
+    }
+
     pub(crate) fn in_flight(&self) -> u64 {
         let workers = self.shared.traffic.workers().iter();
         workers.map(|worker| worker.in_flight.load(std::sync::atomic::Ordering::Relaxed)).sum()
     }
+}
+
+/// Now, Unix time.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap()
 }
 
 fn snapshot(policy: &str, revision: u64, cells: &Arc<Cells>, traffic: &Traffic, workers: usize) -> Arc<Snapshot> {

@@ -6,7 +6,7 @@ use sluice_model::rollout::Rollout;
 use sluice_model::weight::BasisPoints;
 
 use crate::origin::Origin;
-use crate::router::Router;
+use crate::router::{Router, now_ms};
 
 const POLICY: &str = r#"
 [upstreams.stable]
@@ -33,11 +33,6 @@ rollout = "demo"
 match = { path = { prefix = "/canary" } }
 to = [{ upstream = "canary", weight = 1 }]
 "#;
-
-fn now_ms() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    u64::try_from(now.as_millis()).unwrap()
-}
 
 fn lease(id: &str, variant: &str, origin: &Origin, draining: bool) -> Lease {
     let server = Server {
