@@ -104,6 +104,7 @@ impl Parts {
             ping_interval: sluice_proxy::PING_INTERVAL,
             ping_timeout: sluice_proxy::PING_TIMEOUT,
             drain: limits.drain,
+            access_log: config.access_log.clone(),
         };
         let shared = sluice_proxy::Shared {
             published: Arc::clone(&self.published),

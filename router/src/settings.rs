@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sluice_admin::Tokens;
-use sluice_policy::{Faults, Folders, ProcessConfig, Source, StoreUrl};
+use sluice_policy::{AccessLog, Faults, Folders, ProcessConfig, Source, StoreUrl};
 use sluice_state::Backend;
 
 /// Where settings are looked for unless the command line says otherwise.
@@ -77,7 +77,11 @@ pub(crate) fn read(file: &Path) -> Result<ProcessConfig, ReadError> {
     let text = std::fs::read_to_string(file).map_err(|error| ReadError::Io(file.to_owned(), error))?;
     let source = Source { file: file.display().to_string(), text };
     let mut config = sluice_policy::parse_process(&source).map_err(ReadError::Faults)?;
-    resolve(&mut config.folders, file.parent().unwrap_or_else(|| Path::new("")));
+    let base = file.parent().unwrap_or_else(|| Path::new(""));
+    resolve(&mut config.folders, base);
+    if let AccessLog::File(log) = &mut config.access_log {
+        *log = base.join(&*log);
+    }
     Ok(config)
 }
 
@@ -105,10 +109,12 @@ mod tests {
     fn folders_are_relative_to_the_file() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(FILE);
-        std::fs::write(&file, "[folders]\nplugins = \"/srv/plugins\"\n").unwrap();
+        std::fs::write(&file, "[folders]\nplugins = \"/srv/plugins\"\n[access_log]\nto = { file = \"access.log\" }\n")
+            .unwrap();
         let config = read(&file).unwrap();
         assert_eq!(config.folders.routes, folder.path().join("routes.d"));
         assert_eq!(config.folders.plugins, Path::new("/srv/plugins"));
+        assert_eq!(config.access_log, AccessLog::File(folder.path().join("access.log")));
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Setup {
 fn launch(folder: &TempDir, environment: &[(String, String)]) -> Result<Process> {
     let mut command = Command::new(binary("sluice")?);
     command.args(["run", "--config"]).arg(folder.path().join("sluice.toml"));
-    command.env("RUST_LOG", "info,access=off").envs(environment.iter().cloned());
+    command.env("RUST_LOG", "info").envs(environment.iter().cloned());
     Process::start("sluice", &mut command)
 }
 

@@ -207,6 +207,8 @@ const fn number(value: u64) -> f64 {
 mod tests {
     use std::time::Duration;
 
+    use sluice_snapshot::traffic::Finished;
+
     use super::*;
 
     fn text(families: &[MetricFamily]) -> String {
@@ -219,7 +221,8 @@ mod tests {
     fn a_finished_request_is_seen_with_its_labels() {
         let counters = Traffic::new(1);
         let route = counters.route("app", &["stable".to_owned(), "canary".to_owned()]);
-        route.finished(0, Some(1), Some(200), Duration::from_millis(2));
+        let took = Duration::from_millis(2);
+        route.finished(0, Some(1), &Finished { status: Some(200), took, ..Finished::default() });
         let text = text(&traffic(&counters));
         assert!(text.contains(r#"sluice_requests_total{route="app",variant="canary",class="2xx"} 1"#), "{text}");
         let bucket = r#"sluice_request_duration_seconds_bucket{route="app",variant="canary",le="0.0025"} 1"#;

@@ -11,6 +11,7 @@ use crate::client::{Lease, ServerConnection};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pick::Choice;
+use crate::respond;
 use crate::upstream::{Outcome, Pass};
 
 /// Servers that one attempt may try to connect to.
@@ -57,6 +58,7 @@ pub(crate) async fn acquire(
         };
         let began = Instant::now();
         let in_flight = server.enter(began);
+        exchange.trail.tries(&server);
         if !wants_fresh && let Some(connection) = server.idle_connection() {
             let lease = Lease { connection, server: in_flight, permit };
             return Ok(Acquired { is_reused: lease.is_reused(), lease, pass, began });
@@ -72,6 +74,7 @@ pub(crate) async fn acquire(
             Err(error) => error,
         };
         tracing::debug!(server = &*server.address, error = &error as &dyn std::error::Error, "connecting failed");
+        exchange.trail.failed(respond::reason(&error));
         if !is_ours(&error) {
             let failure =
                 if matches!(error, Error::ConnectTimeout) { Failure::ConnectTimeout } else { Failure::Connect };

@@ -40,6 +40,8 @@ struct Inner {
     /// Bytes that its route still allows, if it limits a body that declares no length.
     allowed_bytes: Option<u64>,
     progress: Progress,
+    /// Bytes read so far.
+    bytes: u64,
     /// Why it was stopped, for whoever waits for the server's answer.
     stopped_by: Option<Result<Answer, Error>>,
 }
@@ -61,7 +63,7 @@ impl Upload {
         }
         let stall = Stall::new(idle_max, None);
         let progress = Progress::Unread;
-        let inner = Inner { incoming, meter: None, stall, allowed_bytes: None, progress, stopped_by: None };
+        let inner = Inner { incoming, meter: None, stall, allowed_bytes: None, progress, bytes: 0, stopped_by: None };
         Some(Rc::new(Self { inner: RefCell::new(inner) }))
     }
 
@@ -80,6 +82,11 @@ impl Upload {
             None => inner.allowed_bytes = Some(bytes_max),
         }
         Ok(())
+    }
+
+    /// Bytes that were read.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.inner.borrow().bytes
     }
 
     /// True when all of it was read.
@@ -130,6 +137,7 @@ impl Inner {
                     self.stall.moved();
                     // Trailers are not passed on: what they may not hold is not worth their use so far.
                     let Ok(chunk) = frame.into_data() else { continue };
+                    self.bytes += chunk.len() as u64;
                     if !self.is_allowed(chunk.len()) {
                         return self.stop(Err(Error::BodyTooLarge));
                     }

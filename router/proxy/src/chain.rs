@@ -6,8 +6,9 @@
 use std::rc::Rc;
 
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use sluice_snapshot::Link;
+use sluice_snapshot::decisions::{VariantBy, Verdict as Said};
 use sluice_snapshot::plugin::Phase;
+use sluice_snapshot::{Link, Reason};
 use sluice_wasm::{Decision, SizeUnit, Verdict};
 use tokio::time::timeout;
 
@@ -57,7 +58,7 @@ pub(crate) async fn request(exchange: &Exchange, head: &Head) -> Result<Option<A
         let called = instance
             .call(&exchange.surroundings(), Phase::Request, |plugin| plugin.on_request(&blob, exchange.now_ms, random));
         drop(blob);
-        if let Some(answer) = settle(exchange, *link, instance, called?)? {
+        if let Some(answer) = settle(exchange, *link, Phase::Request, instance, called)? {
             return Ok(Some(answer));
         }
     }
@@ -101,7 +102,7 @@ pub(crate) fn body_size(
     let ctx = exchange.context(link);
     let called = instance
         .call(&exchange.surroundings(), Phase::BodySize, |plugin| plugin.on_body_size(ctx, bytes, unit, is_declared));
-    settle(exchange, link, instance, called?)
+    settle(exchange, link, Phase::BodySize, instance, called)
 }
 
 /// The response phase: in reverse, from the last plugin, or from the one that answered. A plugin's answer replaces the
@@ -119,21 +120,31 @@ pub(crate) async fn response(exchange: &Exchange, mut answer: Answer) -> Result<
         let ctx = exchange.context(*link);
         let called = instance.call(&exchange.surroundings(), Phase::Response, |plugin| plugin.on_response(ctx, &blob));
         drop(blob);
-        if let Some(own) = settle(exchange, *link, instance, called?)? {
+        if let Some(own) = settle(exchange, *link, Phase::Response, instance, called)? {
             answer = own;
         }
     }
     Ok(answer)
 }
 
-/// Carries out a verdict; `None` stands for a plugin that failed open.
+/// Carries out a verdict and notes it. `Ok(None)` from the call stands for a plugin that failed open.
 fn settle(
     exchange: &Exchange,
     link: Link,
+    phase: Phase,
     instance: &InstanceCell,
-    verdict: Option<Verdict>,
+    called: Result<Option<Verdict>, Error>,
 ) -> Result<Option<Answer>, Error> {
-    let Some(verdict) = verdict else { return Ok(None) };
+    let note = |said, variant, status| exchange.trail.said(link.plugin, phase, said, variant, status);
+    let failed = |ended: Result<(), Error>| {
+        note(if ended.is_ok() { Said::FailedOpen } else { Said::FailedClosed }, None, None);
+        ended.map(|()| None)
+    };
+    let verdict = match called {
+        Ok(Some(verdict)) => verdict,
+        Ok(None) => return failed(Ok(())),
+        Err(error) => return failed(Err(error)),
+    };
     exchange.set_context(link, verdict.ctx);
     let mut own = None;
     if let Some(outcome) = verdict.outcome {
@@ -141,18 +152,24 @@ fn settle(
         own = outcome.response;
     }
     match verdict.decision {
-        Decision::Next => Ok(None),
+        Decision::Next => {
+            note(Said::Next, None, None);
+            Ok(None)
+        }
         Decision::Variant(index) => {
             let name = instance.plugin.activation.variants.get(usize::from(index));
             let name = name.map_or("", String::as_str);
-            match exchange.variant_index(name) {
-                Some(variant) => exchange.set_variant(Some(variant)),
-                None => instance.chose_foreign_variant(name, exchange.route_name())?,
-            }
+            let Some(variant) = exchange.variant_index(name) else {
+                return failed(instance.chose_foreign_variant(name, exchange.route_name()));
+            };
+            exchange.set_variant(Some(variant));
+            exchange.trail.variant_by(Some(VariantBy::Plugin));
+            note(Said::Variant, Some(variant), None);
             Ok(None)
         }
         Decision::Respond { status } => {
-            exchange.record.answered_by(link.plugin);
+            exchange.record.refused(Reason::PluginResponse);
+            note(Said::Respond, None, Some(status));
             Ok(Some(Answer { position: Some(link.position), response: made_by_plugin(status, own) }))
         }
     }

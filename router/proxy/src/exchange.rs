@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderValue, Method, Request, Response, Version};
 use sluice_policy::{Builtin, Found, PathPattern, Target};
 use sluice_snapshot::{Link, Plugin, Route, Snapshot};
 use tokio::time::Instant;
@@ -24,6 +24,8 @@ use crate::filters::{cors, redirect};
 use crate::head::Line;
 use crate::instance::{InstanceCell, Surroundings};
 use crate::record::Record;
+use crate::trace::Trace;
+use crate::trail::Trail;
 use crate::worker::WorkerSnapshot;
 use crate::{chain, error_page, filters, forward, head, limits, list_servers, matching, pick, request_id, respond};
 
@@ -33,14 +35,15 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (parts, incoming) = request.into_parts();
-    let exchange = Rc::new(Exchange::begin(connection, &parts.method, incoming));
+    let exchange = Rc::new(Exchange::begin(connection, &parts, incoming));
     let answer = run(&exchange, parts).await.unwrap_or_else(|error| respond::failure(&exchange, &error));
     let answer = filters::to_client(&exchange, answer);
     Ok(respond::finish(exchange, answer))
 }
 
 async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
-    let head = head::read(exchange, parts)?;
+    let mut head = head::read(exchange, parts)?;
+    exchange.trace.settle(&mut head.headers, || exchange.connection.worker.random());
     exchange.connection.admit()?;
     if exchange.line().is_some_and(|line| head::is_asterisk(&line.target)) {
         return Ok(respond::options());
@@ -79,6 +82,10 @@ pub(crate) struct Exchange {
     pub(crate) now_ms: u64,
     pub(crate) request_id: HeaderValue,
     pub(crate) record: Record,
+    /// What the steps note for those who ask why.
+    pub(crate) trail: Trail,
+    pub(crate) trace: Trace,
+    pub(crate) version: Version,
     pub(crate) is_head: bool,
     snapshot: Rc<WorkerSnapshot>,
     upload: Option<Rc<Upload>>,
@@ -97,19 +104,23 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    fn begin(connection: Rc<Connection>, method: &Method, incoming: Incoming) -> Self {
+    fn begin(connection: Rc<Connection>, parts: &Parts, incoming: Incoming) -> Self {
         let worker = &connection.worker;
         worker.counters().in_flight.fetch_add(1, Ordering::Relaxed);
         connection.begin_request();
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         let random = (u128::from(worker.random()) << 64) | u128::from(worker.random());
+        let started = Instant::now();
         Self {
-            started: Instant::now(),
+            started,
             now_ms,
             request_id: request_id::make(now_ms, random),
             record: Record::default(),
-            is_head: method == Method::HEAD,
+            trail: Trail::new(started),
+            trace: Trace::default(),
+            version: parts.version,
+            is_head: parts.method == Method::HEAD,
             snapshot: worker.current(),
             upload: Upload::open(incoming, worker.settings.body_idle),
             line: OnceCell::new(),
@@ -207,7 +218,12 @@ impl Exchange {
 
     /// Name of the variant chosen so far.
     pub(crate) fn variant_name(&self) -> Option<&str> {
-        self.variant_field()?.to_str().ok()
+        self.name_of_variant(self.variant.get()?)
+    }
+
+    /// Name of a variant of the route's rollout.
+    pub(crate) fn name_of_variant(&self, variant: usize) -> Option<&str> {
+        self.snapshot.variant(self.rollout()?, variant).to_str().ok()
     }
 
     /// The same as a header value.

@@ -20,11 +20,11 @@ use crate::client::{Lease, Patience, SendFault};
 use crate::codec::{self, Incoming};
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::headers;
 use crate::pick::Choice;
 use crate::retry::{Again, Denied, Retry};
 use crate::server_body::ServerBody;
 use crate::upstream::Outcome;
+use crate::{headers, respond};
 
 /// Chunks of an unwanted answer that are read, if they are here already, to keep its connection.
 const DISCARDED_CHUNKS_MAX: usize = 4;
@@ -56,9 +56,13 @@ pub(crate) async fn forward(
         {
             return stop;
         }
+        if let Err(fault) = &sent {
+            exchange.trail.failed(reason(fault));
+        }
         let again = match sent {
             Ok(response) => {
                 let status = response.status();
+                exchange.trail.answered(status.as_u16());
                 judge(exchange, &mut choice, &mut attempt, outcome(status));
                 if !retry.is_wanted_after(status.as_u16()) {
                     return from_server(exchange, response, attempt.lease, deadline);
@@ -198,6 +202,15 @@ fn from_server(
     let idle_max = exchange.connection.worker.settings.body_idle;
     let body = ServerBody::new(incoming, lease, idle_max, deadline);
     Ok(Answer { position: None, response: Response::from_parts(parts, Content::Streamed(Box::new(body))) })
+}
+
+/// Why an attempt was not enough.
+fn reason(fault: &SendFault) -> Reason {
+    match fault {
+        SendFault::Unsent { error, .. } | SendFault::Failed(error) if error.is_malformed() => Reason::MalformedResponse,
+        SendFault::Unsent { .. } | SendFault::Failed(_) => Reason::ConnectionTerminated,
+        SendFault::Late(error) => respond::reason(error),
+    }
 }
 
 impl Error {

@@ -29,6 +29,7 @@ pub(crate) struct Line {
     pub(crate) method: Method,
     /// Path in normal form and query as sent.
     pub(crate) target: PathAndQuery,
+    pub(crate) host: Host,
 }
 
 /// Reads a head, and leaves its line in the exchange.
@@ -44,7 +45,7 @@ pub(crate) fn read(exchange: &Exchange, mut parts: Parts) -> Result<Head, Error>
     check_expectation(&parts.headers)?;
     let host = Host::of(&parts.uri, &parts.headers, parts.version)?;
     let target = normal_target(&parts.method, &parts.uri, exchange.connection.listener.encoded_slash)?;
-    exchange.set_line(Line { method: parts.method, target });
+    exchange.set_line(Line { method: parts.method, target, host: host.clone() });
     Ok(Head { headers: parts.headers, host })
 }
 

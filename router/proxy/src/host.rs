@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Uri, Version, header};
 use crate::error::Error;
 
 /// The host of a request.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Host {
     field: HeaderValue,
     /// The field in lower case; shares the bytes if it was already.

@@ -7,6 +7,7 @@
 //! A request never leaves its worker. It takes no lock that another worker holds, waits for no store, and reads one
 //! snapshot from its first byte to its last. Nothing here compiles, parses policy or talks to a store.
 
+mod access_log;
 mod acquire;
 mod answer;
 mod body;
@@ -46,6 +47,8 @@ mod retry;
 mod server_body;
 mod stall;
 mod stream;
+mod trace;
+mod trail;
 mod upstream;
 mod worker;
 

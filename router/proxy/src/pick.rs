@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
 use sluice_policy::{Rollout, WeightedUpstream};
+use sluice_snapshot::decisions::VariantBy;
 use tokio::time::Instant;
 
 use crate::error::Error;
@@ -40,10 +41,14 @@ pub(crate) fn pick(exchange: &Exchange, head: &Head, targets: &[WeightedUpstream
     };
     let index = |wanted: &str| rollout.variants.iter().position(|(name, _)| name == wanted);
     let (stable, canary) = (index(&rollout.stable), index(&rollout.canary));
+    if exchange.variant().is_none() {
+        exchange.trail.variant_by(Some(VariantBy::Weight));
+    }
     let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted));
     let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
     if is_aborted && variant == canary {
         variant = stable;
+        exchange.trail.variant_by(Some(VariantBy::RolloutAborted));
     }
     exchange.set_variant(variant);
     let upstream_of = |variant: usize| rollout.variants[variant].1;
@@ -95,12 +100,15 @@ impl Choice {
     /// # Errors
     /// [`Error::BreakerOpen`], or [`Error::NoServer`] if there is no other.
     pub(crate) fn next_server(&mut self, exchange: &Exchange, now: Instant) -> Result<Rc<Server>, Error> {
+        exchange.trail.upstream(self.place.upstream);
         if let Some(live) = self.next_live(exchange, now) {
             return Ok(live);
         }
         if let Some((variant, stable)) = self.stable.take() {
             tracing::warn!(request_id = exchange.request_id_text(), "no canary lives, stable takes its request");
             exchange.set_variant(Some(variant));
+            exchange.trail.variant_by(Some(VariantBy::NoCanaryLives));
+            exchange.trail.upstream(stable.upstream);
             self.place = stable;
             if let Some(live) = self.next_live(exchange, now) {
                 return Ok(live);

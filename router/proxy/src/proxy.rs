@@ -10,6 +10,7 @@ use sluice_snapshot::{EffectQueue, Published, Traffic};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::access_log::AccessLog;
 use crate::listener::{self, BindError, Bound};
 use crate::reaper::Reaper;
 use crate::worker;
@@ -45,6 +46,8 @@ pub struct Settings {
     pub ping_timeout: Duration,
     /// How long a drain waits for requests in flight.
     pub drain: Duration,
+    /// Where the access log goes.
+    pub access_log: sluice_policy::AccessLog,
 }
 
 /// A silence after which a dead HTTP/2 peer is suspected; half of what home routers keep a silent connection for.
@@ -91,6 +94,7 @@ pub struct Proxy {
     stop: DropGuard,
     workers: Vec<RunningWorker>,
     reaper: Option<JoinHandle<()>>,
+    access_log: Option<AccessLog>,
     /// Held for as long as the sockets are: they tell a second process that the addresses are taken.
     _locks: Vec<crate::lock::AddressLock>,
 }
@@ -118,6 +122,7 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
     let addresses = bound.iter().map(|bound| bound.address).collect();
     let (sockets, locks) = deal(bound, workers);
     let (reaper, reaper_thread) = Reaper::start().map_err(StartError::Worker)?;
+    let access_log = AccessLog::start(&settings.access_log, workers, &shared.traffic).map_err(StartError::Worker)?;
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     let (settings, shared) = (Arc::new(settings), Arc::new(shared));
@@ -129,10 +134,11 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
             shared: Arc::clone(&shared),
             stop: stop.child_token(),
             reaper: reaper.clone(),
+            access_log: access_log.as_ref().map(|log| log.lines(index)),
         };
         running.push(spawn(seed, sockets).map_err(StartError::Worker)?);
     }
-    Ok(Proxy { addresses, stop: guard, workers: running, reaper: Some(reaper_thread), _locks: locks })
+    Ok(Proxy { addresses, stop: guard, workers: running, reaper: Some(reaper_thread), access_log, _locks: locks })
 }
 
 /// One socket of every listener for each worker, in the order of the listeners.
@@ -168,7 +174,7 @@ impl Proxy {
     }
 
     /// Stops accepting, tells every client, waits for requests in flight up to [`Settings::drain`], closes what is
-    /// left, and returns when all threads have ended.
+    /// left, and returns when all threads have ended and the access log is written.
     pub async fn drain(mut self) {
         drop(self.stop);
         for worker in self.workers {
@@ -182,6 +188,9 @@ impl Proxy {
             && reaper.join().is_err()
         {
             tracing::error!("reaper panicked");
+        }
+        if let Some(log) = self.access_log {
+            log.flush().await;
         }
     }
 }
@@ -207,6 +216,7 @@ pub(crate) mod tests {
             ping_interval: PING_INTERVAL,
             ping_timeout: PING_TIMEOUT,
             drain: Duration::from_secs(10),
+            access_log: sluice_policy::AccessLog::Off,
         }
     }
 }

@@ -1,20 +1,22 @@
-//! Last step of the path: the request is counted and written to the access log, at its last byte or when it is dropped.
+//! Last step of the path: the request is counted, kept for `sluice why`, and written to the access log, at its last byte
+//! or when it is dropped.
 
 use std::cell::Cell;
-use std::time::Duration;
 
+use http::Version;
 use sluice_snapshot::Reason;
+use sluice_snapshot::decisions::Facts;
+use sluice_snapshot::traffic::Finished;
 
 use crate::exchange::Exchange;
+use crate::trail::Told;
 
 /// What is noted of one request while it is on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     status: Cell<Option<u16>>,
     reason: Cell<Option<Reason>>,
-    /// Index of the plugin that answered.
-    plugin: Cell<Option<usize>>,
-    bytes: Cell<u64>,
+    bytes_out: Cell<u64>,
     is_abandoned: Cell<bool>,
     is_closed: Cell<bool>,
 }
@@ -29,15 +31,9 @@ impl Record {
         self.status.set(Some(status));
     }
 
-    /// The router itself answers, for this reason.
+    /// Why the router or a plugin answers.
     pub(crate) fn refused(&self, reason: Reason) {
         self.reason.set(Some(reason));
-    }
-
-    /// A plugin answers.
-    pub(crate) fn answered_by(&self, plugin: usize) {
-        self.plugin.set(Some(plugin));
-        self.reason.set(Some(Reason::PluginResponse));
     }
 
     /// The response broke off after its head, for this reason.
@@ -47,13 +43,14 @@ impl Record {
 
     /// Bytes of the response's body went out.
     pub(crate) fn sent(&self, bytes: usize) {
-        self.bytes.set(self.bytes.get() + bytes as u64);
+        self.bytes_out.set(self.bytes_out.get() + bytes as u64);
     }
 
     /// The client left; unless everything was over before.
     pub(crate) fn abandoned(&self) {
         if !self.is_closed.get() {
             self.is_abandoned.set(true);
+            self.reason.set(Some(Reason::ClientGone));
         }
     }
 
@@ -62,37 +59,65 @@ impl Record {
         !self.is_closed.replace(true)
     }
 
-    /// Counts and logs.
+    /// Counts, keeps and logs.
     pub(crate) fn write(&self, exchange: &Exchange) {
-        let took = exchange.started.elapsed();
-        let status = self.status.get().filter(|_| !self.is_abandoned.get());
+        let worker = &exchange.connection.worker;
+        let finished = Finished {
+            status: self.status.get().filter(|_| !self.is_abandoned.get()),
+            took: exchange.started.elapsed(),
+            bytes_in: exchange.upload().map_or(0, |upload| upload.bytes()),
+            bytes_out: self.bytes_out.get(),
+        };
         if let Some(route) = exchange.route() {
-            route.traffic.finished(exchange.connection.worker.index, exchange.variant(), status, took);
+            route.traffic.finished(worker.index, exchange.variant(), &finished);
         }
-        if tracing::enabled!(target: "access", tracing::Level::INFO) {
-            self.log(exchange, took);
+        if let Some(reason) = self.reason.get() {
+            worker.counters().reasons.count(reason);
         }
+        Told::by(exchange, |told| {
+            let tag = exchange.tag();
+            let facts = self.facts(exchange, &finished, told, tag.as_ref().map_or(b"", |tag| tag.as_bytes()));
+            worker.shared.traffic.decisions().keep(worker.index, &facts, told.steps(), told.attempts());
+            if let Some(log) = &worker.access_log {
+                log.write(&facts, told);
+            }
+        });
     }
 
-    fn log(&self, exchange: &Exchange, took: Duration) {
+    fn facts<'a>(&self, exchange: &'a Exchange, finished: &Finished, told: &Told<'a>, tag: &'a [u8]) -> Facts<&'a str> {
         let line = exchange.line();
-        let reason = if self.is_abandoned.get() { Some(Reason::ClientGone) } else { self.reason.get() };
-        let tag = exchange.tag();
-        tracing::info!(
-            target: "access",
-            method = line.map(|line| line.method.as_str()),
-            path = line.map(|line| line.target.path()),
-            status = self.status.get(),
-            route = exchange.route_name(),
-            variant = exchange.variant_name(),
-            request_id = exchange.request_id_text(),
-            client = exchange.connection.peer.address_field.to_str().ok(),
-            duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-            bytes = self.bytes.get(),
-            plugin = self.plugin.get().map(|plugin| exchange.snapshot().plugins[plugin].name()),
-            tag = tag.as_ref().and_then(|tag| tag.to_str().ok()),
-            reason = reason.map(Reason::as_str),
-            "request"
-        );
+        let peer = exchange.connection.peer.address_field.to_str().unwrap_or_default();
+        Facts {
+            time_ms: exchange.now_ms,
+            request_id: exchange.request_id_text(),
+            trace_id: exchange.trace.id(),
+            client: peer,
+            peer,
+            protocol: protocol(exchange.version),
+            method: line.map(|line| line.method.as_str()),
+            host: line.map(|line| line.host.name()),
+            path: line.map(|line| line.target.path()),
+            status: self.status.get(),
+            reason: self.reason.get().map(Reason::as_str),
+            route: Some(exchange.route_name()).filter(|route| !route.is_empty()),
+            variant: exchange.variant_name(),
+            variant_by: told.variant_by.filter(|_| exchange.variant().is_some()),
+            upstream: told.upstream,
+            bytes_in: finished.bytes_in,
+            bytes_out: finished.bytes_out,
+            duration_us: u64::try_from(finished.took.as_micros()).unwrap_or(u64::MAX),
+            upstream_us: told.upstream_us(),
+            tag: std::str::from_utf8(tag).ok().filter(|tag| !tag.is_empty()),
+            revision: exchange.snapshot().revision,
+            worker: exchange.connection.worker.index,
+        }
+    }
+}
+
+const fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_09 | Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
     }
 }

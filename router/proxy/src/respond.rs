@@ -22,6 +22,11 @@ struct Meaning {
     proxy_error: &'static str,
 }
 
+/// The reason code of an error.
+pub(crate) fn reason(error: &Error) -> Reason {
+    meaning(error).reason
+}
+
 fn meaning(error: &Error) -> Meaning {
     let of = |status, reason, proxy_error| Meaning { status, reason, proxy_error };
     match error {

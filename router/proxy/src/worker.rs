@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access_log::Lines;
 use crate::connection;
 use crate::date::Date;
 use crate::drain::{Connections, Stage};
@@ -50,6 +51,7 @@ pub(crate) struct Seed {
     pub(crate) shared: Arc<Shared>,
     pub(crate) stop: CancellationToken,
     pub(crate) reaper: Reaper,
+    pub(crate) access_log: Option<Lines>,
 }
 
 /// One worker.
@@ -65,6 +67,8 @@ pub(crate) struct Worker {
     date: Date,
     /// Where the fields of a plugin call are packed; kept, so that packing allocates nothing.
     pub(crate) blob: RefCell<Vec<u8>>,
+    /// `None` if nothing is to be logged.
+    pub(crate) access_log: Option<Lines>,
     random: RefCell<SmallRng>,
     reaper: Reaper,
     generation: Cell<u64>,
@@ -156,6 +160,7 @@ impl Worker {
             http2,
             date: Date::default(),
             blob: RefCell::default(),
+            access_log: seed.access_log,
             random: RefCell::new(rand::make_rng()),
             reaper: seed.reaper,
             generation: Cell::new(generation),

@@ -100,6 +100,8 @@ impl Decisions {
             let rings = shard.rings.lock().unwrap_or_else(PoisonError::into_inner);
             recent.extend(rings.all().map(Kept::decision));
         }
+        // Those of one millisecond stay in the order in which they ended.
+        recent.reverse();
         recent.sort_by_key(|decision| std::cmp::Reverse(decision.facts.time_ms));
         recent.truncate(newest);
         recent

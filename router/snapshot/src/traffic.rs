@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::decisions::Decisions;
+use crate::reason::Reason;
 
 /// Upper bounds of the latency histogram, in microseconds; the last bucket has none. The default buckets of Prometheus'
 /// clients (5 ms to 10 s), with three more below, where a proxy on the machine of its servers answers.
@@ -50,6 +51,8 @@ pub struct WorkerTraffic {
     pub upstream_connects: AtomicU64,
     /// Requests that no route matched.
     pub unrouted: AtomicU64,
+    /// Answers of the router's own, and responses that broke off, by reason.
+    pub reasons: ReasonCounts,
     /// Client connections refused because there were too many.
     pub refused: AtomicU64,
     /// Copies of requests sent to mirrors.
@@ -58,6 +61,29 @@ pub struct WorkerTraffic {
     pub mirrors_dropped: AtomicU64,
     /// Lines of the access log dropped because too many waited for its writer.
     pub access_log_dropped: AtomicU64,
+}
+
+/// A count for each reason.
+#[derive(Debug)]
+pub struct ReasonCounts([AtomicU64; Reason::ALL.len()]);
+
+impl Default for ReasonCounts {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; Reason::ALL.len()])
+    }
+}
+
+impl ReasonCounts {
+    /// Counts one.
+    pub fn count(&self, reason: Reason) {
+        self.0[reason.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many there were.
+    #[must_use]
+    pub fn of(&self, reason: Reason) -> u64 {
+        self.0[reason.index()].load(Ordering::Relaxed)
+    }
 }
 
 impl Traffic {
@@ -145,6 +171,21 @@ struct Row {
     classes: [AtomicU64; CLASSES.len()],
     latency: [AtomicU64; LATENCY_BOUNDS_MICROS.len() + 1],
     micros: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+/// A request that is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Its status; `None` = the client left first.
+    pub status: Option<u16>,
+    /// From its head to the last byte of the response.
+    pub took: Duration,
+    /// Bytes of its body.
+    pub bytes_in: u64,
+    /// Bytes of the response's body.
+    pub bytes_out: u64,
 }
 
 /// What one route did with one variant, summed over the workers.
@@ -158,6 +199,10 @@ pub struct VariantTotals {
     pub latency: [u64; LATENCY_BOUNDS_MICROS.len() + 1],
     /// Sum of all latencies, microseconds.
     pub micros: u64,
+    /// Bytes of request bodies.
+    pub bytes_in: u64,
+    /// Bytes of response bodies.
+    pub bytes_out: u64,
 }
 
 impl RouteTraffic {
@@ -173,15 +218,17 @@ impl RouteTraffic {
         &self.route
     }
 
-    /// Counts a finished request: `variant` indexes the route's variants; `status` `None` = the client left first.
-    pub fn finished(&self, worker: usize, variant: Option<usize>, status: Option<u16>, took: Duration) {
+    /// Counts a finished request: `variant` indexes the route's variants.
+    pub fn finished(&self, worker: usize, variant: Option<usize>, finished: &Finished) {
         let row = &self.shards[worker].rows[variant.map_or(0, |index| index + 1)];
-        let class = status.map_or(CLASSES.len() - 1, |status| usize::from(status / 100).clamp(1, 5) - 1);
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let class = finished.status.map_or(CLASSES.len() - 1, |status| usize::from(status / 100).clamp(1, 5) - 1);
+        let micros = u64::try_from(finished.took.as_micros()).unwrap_or(u64::MAX);
         let bucket = LATENCY_BOUNDS_MICROS.partition_point(|bound| *bound < micros);
         row.classes[class].fetch_add(1, Ordering::Relaxed);
         row.latency[bucket].fetch_add(1, Ordering::Relaxed);
         row.micros.fetch_add(micros, Ordering::Relaxed);
+        row.bytes_in.fetch_add(finished.bytes_in, Ordering::Relaxed);
+        row.bytes_out.fetch_add(finished.bytes_out, Ordering::Relaxed);
     }
 
     /// The totals, no variant first.
@@ -196,6 +243,8 @@ impl RouteTraffic {
                 add(&mut total.classes, &row.classes);
                 add(&mut total.latency, &row.latency);
                 total.micros += row.micros.load(Ordering::Relaxed);
+                total.bytes_in += row.bytes_in.load(Ordering::Relaxed);
+                total.bytes_out += row.bytes_out.load(Ordering::Relaxed);
             }
         }
         totals
@@ -216,13 +265,15 @@ mod tests {
     fn requests_are_counted_by_variant_class_and_latency() {
         let traffic = Traffic::new(2);
         let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
-        route.finished(0, Some(1), Some(200), Duration::from_micros(500));
-        route.finished(1, Some(1), Some(503), Duration::from_micros(501));
-        route.finished(1, None, None, Duration::from_secs(60));
+        let of = |status, took| Finished { status, took, bytes_in: 3, bytes_out: 4 };
+        route.finished(0, Some(1), &of(Some(200), Duration::from_micros(500)));
+        route.finished(1, Some(1), &of(Some(503), Duration::from_micros(501)));
+        route.finished(1, None, &of(None, Duration::from_secs(60)));
         let totals = route.totals();
         assert_eq!(totals[2].variant.as_deref(), Some("canary"));
         assert_eq!((totals[2].classes[1], totals[2].classes[4]), (1, 1));
         assert_eq!((totals[2].latency[0], totals[2].latency[1], totals[2].micros), (1, 1, 1_001));
+        assert_eq!((totals[2].bytes_in, totals[2].bytes_out), (6, 8));
         assert_eq!((totals[0].classes[5], totals[0].latency[LATENCY_BOUNDS_MICROS.len()]), (1, 1));
     }
 
@@ -230,7 +281,7 @@ mod tests {
     fn a_route_keeps_its_counters_until_nobody_names_it() {
         let traffic = Traffic::new(1);
         let route = traffic.route("app", &[]);
-        route.finished(0, None, Some(204), Duration::ZERO);
+        route.finished(0, None, &Finished { status: Some(204), ..Finished::default() });
         assert_eq!(traffic.route("app", &[]).totals(), route.totals());
         drop(route);
         traffic.prune();

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "clippy knows tests by #[test], not their helpers")]
 
+mod access_log;
 mod balance;
 mod bodies;
 mod client;
 mod connections;
 mod cors;
+mod decisions;
 mod edits;
 mod ejection;
 mod error_pages;
@@ -28,5 +30,7 @@ mod redirects;
 mod retries;
 mod rewrites;
 mod router;
+mod schema;
 mod servers;
 mod timeouts;
+mod traces;

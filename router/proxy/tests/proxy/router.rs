@@ -47,6 +47,7 @@ pub(crate) fn settings() -> Settings {
         ping_interval: sluice_proxy::PING_INTERVAL,
         ping_timeout: sluice_proxy::PING_TIMEOUT,
         drain: Duration::from_secs(10),
+        access_log: sluice_policy::AccessLog::Off,
     }
 }
 

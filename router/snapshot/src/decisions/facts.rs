@@ -81,8 +81,10 @@ pub struct Step<S> {
     /// What it said.
     pub verdict: Verdict,
     /// The variant, where it chose one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<S>,
     /// The status, where it answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// When, microseconds after the request's head.
     pub at_us: u32,
@@ -113,8 +115,10 @@ pub struct Attempt<S> {
     /// What came of it.
     pub outcome: Outcome,
     /// Status, where the server answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Reason code, where it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<&'static str>,
     /// When it began, microseconds after the request's head.
     pub at_us: u32,
