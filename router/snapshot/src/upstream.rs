@@ -4,12 +4,14 @@
 //! Control's resolver and prober write the first two, workers read them when the version moved. Keyed by the upstream's
 //! name, so it survives every swap.
 
+mod listed;
 mod stats;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+pub use listed::{Listed, listed};
 pub use stats::{Failure, ServerStats, ServerTotals, UpstreamStats, UpstreamTotals};
 
 /// The cell of one upstream.

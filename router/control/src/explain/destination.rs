@@ -6,6 +6,7 @@ use sluice_model::weight::BasisPoints;
 use sluice_policy::filter::Scheme;
 use sluice_policy::location::Address;
 use sluice_policy::{Balance, Found, Protocol, Rollout, Servers, Target, Upstream, WeightedUpstream};
+use sluice_snapshot::upstream::{Listed, listed};
 use sluice_snapshot::{Cells, RolloutCell, Snapshot};
 
 use crate::explain::chain::{self, Ending, Heard};
@@ -134,35 +135,22 @@ fn shares(snapshot: &Snapshot, targets: &[WeightedUpstream]) -> Vec<UpstreamSeen
 
 fn seen(upstream: &Upstream, cells: &Cells, share: f64) -> UpstreamSeen {
     let known = cells.upstream(&upstream.name).read();
-    let unhealthy = |address: &str| known.unhealthy.iter().any(|failing| failing == address);
-    let server = |address: &str, weight: u32, drains: bool| ServerSeen {
-        address: address.to_owned(),
-        weight,
-        out: if drains {
+    let server = |listed: Listed| ServerSeen {
+        out: if listed.is_draining {
             Some("drains".to_owned())
-        } else if weight == 0 {
+        } else if listed.weight == 0 {
             Some("has weight 0".to_owned())
         } else {
-            unhealthy(address).then(|| "fails its checks".to_owned())
+            known.is_unhealthy(&listed.address).then(|| "fails its checks".to_owned())
         },
+        weight: listed.weight,
+        address: listed.address,
     };
-    let weight = sluice_policy::upstream::SERVER_WEIGHT_DEFAULT;
-    let (source, servers) = match &upstream.servers {
-        Servers::Static(servers) => {
-            let seen = servers.iter().map(|listed| server(&listed.address, listed.weight, false)).collect();
-            ("listed in the policy".to_owned(), seen)
-        }
-        Servers::Dns { host, port, .. } => {
-            let seen = known.resolved.iter().map(|address| server(address, weight, false)).collect();
-            (format!("resolved from {host}:{port}"), seen)
-        }
-        Servers::Discover { app, variant } => {
-            let leases = cells.servers().read();
-            let own = leases.iter().map(|lease| &lease.server);
-            let own = own.filter(|server| server.app == *app && server.variant == *variant);
-            let seen = own.map(|lease| server(&lease.addr, weight, lease.draining)).collect();
-            (format!("leases of app `{app}`, variant `{variant}`"), seen)
-        }
+    let servers = listed(upstream, &cells.servers().read(), &known).into_iter().map(server).collect();
+    let source = match &upstream.servers {
+        Servers::Static(_) => "listed in the policy".to_owned(),
+        Servers::Dns { host, port, .. } => format!("resolved from {host}:{port}"),
+        Servers::Discover { app, variant } => format!("leases of app `{app}`, variant `{variant}`"),
     };
     UpstreamSeen { name: upstream.name.clone(), share, source, balance: balance(upstream), servers }
 }

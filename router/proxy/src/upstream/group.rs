@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sluice_policy::{Balance, Servers, Upstream};
-use sluice_snapshot::upstream::{Failure, Known, UpstreamCell, UpstreamStats};
+use sluice_snapshot::upstream::{self, Failure, Listed, UpstreamCell, UpstreamStats};
 use sluice_snapshot::{Cells, ServersCell};
 use tokio::time::Instant;
 
@@ -71,7 +71,7 @@ impl Group {
         }
         let known = self.cell.read();
         let old = Rc::clone(&self.members.borrow());
-        let member = |(address, weight): (String, u32)| {
+        let member = |Listed { address, weight, .. }| {
             let server = self.course.server(&address, self.upstream.idle_timeout, now);
             let is_healthy = self.upstream.health.is_none() || !known.is_unhealthy(&address);
             let was = old.all().iter().find(|old| Rc::ptr_eq(&old.server, &server));
@@ -80,7 +80,8 @@ impl Group {
             }
             Member { server, weight, is_healthy }
         };
-        let members = Members::new(Some(version), self.listed(leases, &known).into_iter().map(member).collect());
+        let listed = upstream::listed(&self.upstream, &leases.read(), &known).into_iter();
+        let members = Members::new(Some(version), listed.filter(|server| !server.is_draining).map(member).collect());
         self.course.adopt(self.number, &members, self.upstream.slow_start, now);
         *self.members.borrow_mut() = Rc::new(members);
     }
@@ -89,21 +90,6 @@ impl Group {
         let heeds_leases = matches!(self.upstream.servers, Servers::Discover { .. });
         let heeds_control = self.upstream.health.is_some() || matches!(self.upstream.servers, Servers::Dns { .. });
         (if heeds_leases { leases.version() } else { 0 }, if heeds_control { self.cell.version() } else { 0 })
-    }
-
-    /// Addresses and weights.
-    fn listed(&self, leases: &ServersCell, known: &Known) -> Vec<(String, u32)> {
-        let evenly = |address: &String| (address.clone(), sluice_policy::upstream::SERVER_WEIGHT_DEFAULT);
-        match &self.upstream.servers {
-            Servers::Static(listed) => listed.iter().map(|server| (server.address.clone(), server.weight)).collect(),
-            Servers::Dns { host, port, .. } => known.addresses(host, *port).iter().map(evenly).collect(),
-            Servers::Discover { app, variant } => {
-                let leases = leases.read();
-                let serving = leases.iter().map(|lease| &lease.server).filter(|server| !server.draining);
-                let ours = serving.filter(|server| server.app == *app && server.variant == *variant);
-                ours.map(|server| evenly(&server.addr)).collect()
-            }
-        }
     }
 
     /// The fields whose first one present decides, if the upstream is balanced by a hash.
