@@ -73,6 +73,10 @@ impl ServerBody {
                     self.stall.moved();
                     if self.incoming.is_end_stream() {
                         self.release();
+                    } else if self.stall.is_late() {
+                        // A client that sips finds the body ready each time.
+                        self.lease = None;
+                        return Poll::Ready(Some(Err(BodyFault::Deadline)));
                     }
                     Poll::Ready(Some(Ok(frame)))
                 }

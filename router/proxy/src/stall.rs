@@ -36,6 +36,11 @@ impl Stall {
         self.is_running = false;
     }
 
+    /// True once the deadline has passed: what always moves never comes to [`Stall::poll`].
+    pub(crate) fn is_late(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
     /// Nothing moved: completes when that has lasted too long.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Expired> {
         if !self.is_running {
@@ -48,9 +53,6 @@ impl Stall {
             self.is_running = true;
         }
         let timer = self.timer.as_mut().expect("invariant: made above");
-        timer.as_mut().poll(cx).map(|()| {
-            let is_late = self.deadline.is_some_and(|deadline| Instant::now() >= deadline);
-            if is_late { Expired::Deadline } else { Expired::Idle }
-        })
+        timer.as_mut().poll(cx).map(|()| if self.is_late() { Expired::Deadline } else { Expired::Idle })
     }
 }

@@ -182,7 +182,8 @@ pub(crate) async fn read_head(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> O
     }
 }
 
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, place: usize) -> Option<Request> {
+/// Reads a whole request; `None` at the end of the connection.
+pub(crate) async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, place: usize) -> Option<Request> {
     let head = read_head(stream, buffer).await?;
     let mut request = Request { head, body: Vec::new(), place };
     let length: usize = request.header("content-length").map_or(0, |length| length.parse().unwrap());
@@ -210,6 +211,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>, place: usize
     Some(request)
 }
 
-async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
+/// Reads some more; `None` at the end of the connection.
+pub(crate) async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
     matches!(stream.read_buf(buffer).await, Ok(bytes) if bytes > 0).then_some(())
 }
