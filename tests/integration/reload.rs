@@ -30,7 +30,7 @@ fn another_build(component: &[u8], number: u32) -> Result<Vec<u8>> {
 }
 
 /// Another policy: a route comes and goes, and the configuration of a plugin changes each time.
-fn another_policy(number: u32) -> Result<String> {
+pub(crate) fn another_policy(number: u32) -> Result<String> {
     let limit = r#"limit = "50000B""#;
     ensure!(DEMO_POLICY.contains(limit), "the configuration of the demo has changed");
     let policy = DEMO_POLICY.replace(limit, &format!("limit = \"{}B\"", 50_000 + number));

@@ -32,6 +32,16 @@ pub fn keep_alive() -> Client {
     built.expect("invariant: constant settings build a client")
 }
 
+/// A client that keeps an HTTP/2 connection, without TLS and by prior knowledge (RFC 9113 section 3.3).
+///
+/// # Panics
+/// Never in practice: the settings are constant.
+#[must_use]
+pub fn http2() -> Client {
+    let built = Client::builder().timeout(REQUEST_TIMEOUT).http2_prior_knowledge().no_proxy().build();
+    built.expect("invariant: constant settings build a client")
+}
+
 /// Sends and reads JSON; anything but 2xx is an error that shows the body.
 ///
 /// # Errors

@@ -5,6 +5,8 @@
 pub mod browser;
 pub mod client;
 pub mod crowd;
+pub mod flood;
+pub mod herd;
 pub mod hostile;
 pub mod load;
 pub mod metrics;

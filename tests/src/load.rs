@@ -11,10 +11,23 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{client, eventually};
 
-/// Clients of a stream: every other one keeps its connection, the rest open one for each request.
-const CLIENTS: u32 = 8;
-/// Pause of each client: together they send 800 requests a second and leave the machine to what is tested.
-const PAUSE: Duration = Duration::from_millis(10);
+/// How many clients send, and how fast. One third keeps HTTP/1.1 connections, one third keeps an HTTP/2 connection each,
+/// the rest opens a connection for each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Clients.
+    pub clients: u32,
+    /// From one request of a client to its next, at least.
+    pub pause: Duration,
+}
+
+impl Shape {
+    /// 900 requests a second, which leaves the machine to what is tested.
+    pub const STEADY: Self = Self { clients: 9, pause: Duration::from_millis(10) };
+    /// As many as the machine can bear.
+    pub const FULL: Self = Self { clients: 48, pause: Duration::from_micros(1) };
+}
+
 /// Failures whose text is kept; more say nothing that the first ones did not.
 const FAILURES_MAX: usize = 20;
 
@@ -26,13 +39,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts it: `GET url`, each client as another user.
+    /// Starts a steady one: `GET url`, each client as another user.
     #[must_use]
     pub fn start(url: &str) -> Self {
+        Self::start_with(url, Shape::STEADY)
+    }
+
+    /// [`Load::start`] in another shape.
+    #[must_use]
+    pub fn start_with(url: &str, shape: Shape) -> Self {
         let (answered, stop) = (Arc::default(), Arc::default());
         let mut clients = JoinSet::new();
-        for uid in 0..CLIENTS {
-            clients.spawn(send(url.to_owned(), uid, Arc::clone(&answered), Arc::clone(&stop)));
+        for uid in 0..shape.clients {
+            clients.spawn(send(url.to_owned(), uid, shape.pause, Arc::clone(&answered), Arc::clone(&stop)));
         }
         Self { answered, stop, clients }
     }
@@ -72,10 +91,14 @@ impl Load {
     }
 }
 
-async fn send(url: String, uid: u32, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<Error> {
-    let client = if uid.is_multiple_of(2) { client::keep_alive() } else { client::http() };
+async fn send(url: String, uid: u32, pause: Duration, answered: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Vec<Error> {
+    let client = match uid % 3 {
+        0 => client::keep_alive(),
+        1 => client::http2(),
+        _ => client::http(),
+    };
     let mut failures = Vec::new();
-    let mut pace = interval(PAUSE);
+    let mut pace = interval(pause);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !stop.load(Ordering::Relaxed) && failures.len() < FAILURES_MAX {
         pace.tick().await;

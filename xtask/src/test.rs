@@ -13,8 +13,8 @@ use crate::{apt, plugins, process, say, toolchain};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
-/// Tells the tests to run the long ones too.
-const LONG_VARIABLE: &str = "SLUICE_LONG";
+/// What the names of the long tests begin with. nextest leaves them out by its default profile.
+const LONG_TESTS: &str = "long::";
 /// What the names of the tests with a browser begin with.
 const BROWSER_TESTS: &str = "browser::";
 
@@ -24,7 +24,7 @@ const BROWSER_TESTS: &str = "browser::";
     after_help = "Examples:\n  cargo xtask test\n  cargo xtask test canary       only tests with `canary` in the name\n  cargo xtask test --long"
 )]
 pub(crate) struct Options {
-    /// Run the long tests too: big bodies, many idle connections, soak.
+    /// Run the long tests too, some minutes: 10,000 idle clients, bodies of a GiB, reloads under full load.
     #[arg(long)]
     long: bool,
     /// Run only tests whose name contains this text; documentation tests are left out then.
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     say::step("building programs and tests");
     process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
 
-    let settings = Settings { plugins: &plugins, redis: &redis, browser: browser.as_deref(), long: options.long };
+    let settings = Settings { plugins: &plugins, redis: &redis, browser: browser.as_deref() };
     let mut failures = Vec::new();
     if options.filter.is_none() {
         say::step("running the documentation tests");
@@ -57,9 +57,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Last, so that its summary closes the output.
     say::step("running the tests");
     let mut runner = runner(&workspace, options);
-    if browser.is_none() {
-        runner.args(["--", "--skip", BROWSER_TESTS]);
-    }
+    let left_out = [(LONG_TESTS, !options.long), (BROWSER_TESTS, browser.is_none())];
+    runner.arg("--").args(left_out.iter().filter(|(_, is_out)| *is_out).flat_map(|(tests, _)| ["--skip", tests]));
     failures.extend(process::run_as_is(settings.apply(&mut runner)).err());
     if browser.is_none() {
         let install = apt::install_line(CHROMEDRIVER.packages);
@@ -93,7 +92,6 @@ struct Settings<'a> {
     plugins: &'a Path,
     redis: &'a Path,
     browser: Option<&'a Path>,
-    long: bool,
 }
 
 impl Settings<'_> {
@@ -101,9 +99,6 @@ impl Settings<'_> {
         command.env(PLUGINS_VARIABLE, self.plugins).env(REDIS.variable, self.redis);
         if let Some(browser) = self.browser {
             command.env(CHROMEDRIVER.variable, browser);
-        }
-        if self.long {
-            command.env(LONG_VARIABLE, "1");
         }
         command
     }
