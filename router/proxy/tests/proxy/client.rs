@@ -121,6 +121,12 @@ impl Client {
         timeout(PATIENCE, async { !self.fill().await }).await.expect("an end in time")
     }
 
+    /// Reads whatever comes, to the end of the connection.
+    pub(crate) async fn end(&mut self) {
+        let read = timeout(PATIENCE, async { while self.fill().await {} });
+        read.await.expect("an end in time");
+    }
+
     async fn fill(&mut self) -> bool {
         matches!(self.stream.read_buf(&mut self.buffer).await, Ok(bytes) if bytes > 0)
     }
