@@ -342,3 +342,69 @@ async fn frames_that_only_a_client_may_send_end_the_connection_and_no_more() {
     eventually("nothing is in flight", || router.in_flight() == 0).await;
     assert_eq!(origin.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn b18_an_answer_before_the_end_of_the_upload_reaches_the_client() {
+    let origin = by_hand(|mut wire, _| async move {
+        loop {
+            let stream = wire.until(HEADERS, 0).await.stream;
+            wire.until(DATA, stream).await;
+            // 400, indexed; and nothing more of the body is wanted (RFC 9113 section 8.1).
+            wire.frame(HEADERS, END_HEADERS, stream, &[0x8c]).await;
+            wire.frame(DATA, END_STREAM, stream, b"enough").await;
+            wire.frame(RST_STREAM, 0, stream, &NO_ERROR.to_be_bytes()).await;
+        }
+    })
+    .await;
+    let router = before(origin.address);
+    let begun = "POST / HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n5\r\nbegun\r\n";
+    let mut client = router.client().await;
+    let reply = client.ask(begun).await;
+    assert_eq!((reply.status, reply.text(), reply.header("connection")), (400, "enough", Some("close")));
+    let client = H2Client::connect(router.address).await;
+    let (response, mut upload) = client.open(h2client::post("/"), false).await.unwrap();
+    upload.send_data(bytes::Bytes::from_static(b"begun"), false).unwrap();
+    let reply = h2client::read(response.await.unwrap()).await.unwrap();
+    assert_eq!((reply.status, reply.text()), (400, "enough"));
+    assert_eq!(origin.connections(), 1);
+    eventually("nothing is in flight", || router.in_flight() == 0).await;
+}
+
+#[tokio::test]
+async fn b22_a_connection_that_idles_or_whose_server_left_is_closed() {
+    let (origin, other) = (H2Origin::start().await, H2Origin::start().await);
+    let router = Router::start(&everything_over_h2_to(&[origin.address], "idle_timeout = \"100ms\""));
+    assert_eq!(router.client().await.get("/").await.status, 200);
+    assert_eq!(origin.connections(), 1);
+    eventually("it is closed", || origin.open_connections() == 0).await;
+
+    let router = before(origin.address);
+    assert_eq!(router.client().await.get("/").await.status, 200);
+    router.publish(&everything_over_h2_to(&[other.address], ""));
+    assert_eq!(router.client().await.get("/").await.status, 200);
+    assert_eq!((origin.requests().len(), other.requests().len()), (2, 1));
+    eventually("nobody keeps a connection to a server that left", || origin.open_connections() == 0).await;
+}
+
+#[tokio::test]
+async fn no_stream_fails_while_snapshots_change() {
+    const RELOADS: usize = 100;
+    let origin = H2Origin::start().await;
+    let router = before(origin.address);
+    let is_over = std::cell::Cell::new(false);
+    let clients = (0..16).map(|_| async {
+        let mut client = router.client().await;
+        while !is_over.get() {
+            assert_eq!(client.ask(POST).await.text(), "once");
+        }
+    });
+    let reloads = async {
+        for round in 0..RELOADS {
+            drop(router.publish(&everything_over_h2_to(&[origin.address], "")));
+            eventually("requests between two reloads", || origin.requests().len() > 10 * round).await;
+        }
+        is_over.set(true);
+    };
+    tokio::join!(futures_util::future::join_all(clients), reloads);
+    assert_eq!((origin.connections(), router.in_flight()), (1, 0), "the connection survives every snapshot");
+}
