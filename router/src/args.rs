@@ -7,10 +7,14 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
+use crate::commands::diff::DiffArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::init::InitArgs;
+use crate::commands::policy::PolicyCommand;
+use crate::commands::requests::{RequestsArgs, WhyArgs};
 use crate::commands::status::StatusArgs;
 
-/// Status where a check could not be made at all, as `diff(1)` has it and clap for a command line without sense.
+/// Status where a check or a comparison could not be made at all, as `diff(1)` has it and clap for a command line without sense.
 const TROUBLE: u8 = 2;
 
 /// Sluice, an edge HTTP router whose traffic rules are WebAssembly plugins.
@@ -67,6 +71,12 @@ Examples:
   sluice run                              with ./sluice.toml, if there is one
   sluice run --config /etc/sluice/sluice.toml --log-format json")]
     Run(RunArgs),
+    /// Write a commented start: sluice.toml, a policy with its tests, and the plugin folder. Overwrites nothing.
+    #[command(after_help = "\
+Examples:
+  sluice init edge && sluice check edge
+  sluice init /etc/sluice")]
+    Init(InitArgs),
     /// Check sluice.toml, the policy files and the plugin files without starting anything.
     ///
     /// Everything a router would check before it publishes: syntax, names, grants, the [[tests]] of the policy, and that
@@ -90,12 +100,47 @@ Examples:
   sluice explain GET http://example.org/ --admin http://127.0.0.1:9900 --client 192.0.2.7
   sluice explain GET /set -H 'host: example.org' --flag featureFlags=on --json | jq .outcome")]
     Explain(ExplainArgs),
+    /// Compare two policies by what they mean. Exits 0 if they are the same, 1 if they differ, 2 if that cannot be said.
+    ///
+    /// Items that come, go or change, field by field, plugin files by digest, and changes of order where the first listed
+    /// route wins. A comment, a default spelled out or an item that moved to another file is no difference.
+    #[command(after_help = "\
+Examples:
+  sluice diff edge edge.new
+  sluice diff --live /etc/sluice          what would change if the router took these files
+  sluice diff --live --json | jq '.items[] | select(.kind == \"route\")'")]
+    Diff(DiffArgs),
     /// Ask a running router how it is. Exits 0 if all is well, 1 while any fault stands.
     #[command(after_help = "\
 Examples:
   sluice status
   SLUICE_ADMIN_TOKEN=... sluice status --admin https://edge-1.internal:9900 --json")]
     Status(StatusArgs),
+    /// List the last requests of a running router, newest first.
+    #[command(after_help = "\
+Examples:
+  sluice requests --newest 50
+  sluice requests --json | jq -r '.[] | select(.status >= 500) | .request_id'")]
+    Requests(RequestsArgs),
+    /// Say what became of a request, step by step and with times.
+    ///
+    /// A router keeps the last few hundred requests of each worker, and those that it answered itself for longer.
+    #[command(after_help = "\
+Examples:
+  sluice why 019b0f2e5a7c...              the x-sluice-request-id of a response
+  sluice why 019b0f2e5a7c... --json | jq .attempts")]
+    Why(WhyArgs),
+    /// Look at the revisions that a running router has published, and go back to one of them.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sluice policy history
+  sluice policy show 12
+  sluice policy rollback 12
+  sluice policy unpin"
+    )]
+    Policy(PolicyCommand),
     /// Print what a shell needs to complete this command line.
     #[command(after_help = "\
 Examples:
@@ -108,8 +153,15 @@ impl Command {
     /// The status of a command that could not do its work.
     pub(crate) fn trouble(&self) -> ExitCode {
         match self {
-            Self::Check(_) => ExitCode::from(TROUBLE),
-            Self::Run(_) | Self::Explain(_) | Self::Status(_) | Self::Completions(_) => ExitCode::FAILURE,
+            Self::Check(_) | Self::Diff(_) => ExitCode::from(TROUBLE),
+            Self::Run(_)
+            | Self::Init(_)
+            | Self::Explain(_)
+            | Self::Status(_)
+            | Self::Requests(_)
+            | Self::Why(_)
+            | Self::Policy(_)
+            | Self::Completions(_) => ExitCode::FAILURE,
         }
     }
 }

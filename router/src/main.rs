@@ -34,9 +34,14 @@ fn main() -> ExitCode {
     logging::start(&log);
     let outcome = match &command {
         Command::Run(args) => run(args).map(|()| ExitCode::SUCCESS),
+        Command::Init(args) => commands::init(args),
         Command::Check(args) => commands::check(args),
         Command::Explain(args) => commands::explain(args),
+        Command::Diff(args) => commands::diff(args),
         Command::Status(args) => commands::status(args),
+        Command::Requests(args) => commands::requests(args),
+        Command::Why(args) => commands::why(args),
+        Command::Policy(command) => commands::policy(command),
         Command::Completions(args) => commands::completions(args),
     };
     outcome.unwrap_or_else(|error| {

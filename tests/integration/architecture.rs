@@ -151,8 +151,9 @@ fn the_page_names_what_exists() -> Result<()> {
         for step in steps {
             let files = step.split(':').next().unwrap_or(step);
             for stem in in_backticks(files) {
-                let file = format!("{folder}/{stem}.rs");
-                assert!(root().join(&file).is_file(), "`{heading}` names {file}, which is not there");
+                let places = [format!("{folder}/{stem}.rs"), format!("{folder}/{stem}/mod.rs")];
+                let is_there = places.iter().any(|file| root().join(file).is_file());
+                assert!(is_there, "`{heading}` names {}, which is not there", places[0]);
             }
         }
     }

@@ -152,11 +152,29 @@ fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Ve
     });
 }
 
-/// A binary of this workspace, built beside the test by `cargo xtask test`.
+/// `sluice` with these arguments, to its end: its status, what it printed, what it complained of.
+///
+/// # Errors
+/// If it cannot be started, or does not end.
+pub async fn sluice(arguments: &[&str]) -> Result<(i32, String, String)> {
+    let mut command = Command::new(binary("sluice")?);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(PATIENCE, command.output()).await.context("sluice ends")?.context("start sluice")?;
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Ok((output.status.code().context("no signal ended it")?, text(output.stdout), text(output.stderr)))
+}
+
+/// A binary of this workspace, built beside the test by `cargo xtask test`, or in the folder `SLUICE_BIN_DIR`.
 ///
 /// # Errors
 /// If it is not there.
 pub fn binary(name: &str) -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("SLUICE_BIN_DIR") {
+        let path = PathBuf::from(folder).join(name);
+        if path.is_file() {
+            return Ok(path);
+        }
+    }
     let test = std::env::current_exe()?;
     let folder = test.ancestors().nth(2).context("the test binary lies in target/PROFILE/deps")?;
     let path = folder.join(name);

@@ -59,7 +59,8 @@ impl Setup {
     pub fn write_process_config(&self, store: &str, admin: &str) -> Result<()> {
         let text = format!(
             "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[admin]\naddress = \"127.0.0.1:0\"\nlegacy_toggle = true\n{admin}\n\
-             [store]\nurl = \"{store}\"\nedge = \"test\"\n\n[limits]\nworkers = 2\n"
+             [store]\nurl = \"{store}\"\nedge = \"test\"\n\n[limits]\nworkers = 2\n\n\
+             [access_log]\nto = \"off\"\n"
         );
         Ok(std::fs::write(self.folder.path().join("sluice.toml"), text)?)
     }

@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod metrics;
 mod policy;
+mod requests;
 mod rollouts;
 mod servers;
 mod toggle;
@@ -105,6 +106,7 @@ fn router(context: Shared) -> Router {
         .merge(rollouts::routes())
         .merge(policy::routes())
         .merge(explain::routes())
+        .merge(requests::routes())
         .merge(servers::routes())
         .merge(toggle::routes())
         .merge(events::routes())

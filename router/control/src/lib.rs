@@ -13,6 +13,7 @@ mod board;
 mod builder;
 mod check;
 mod clock;
+mod compare;
 mod effects;
 mod explain;
 mod fault;
@@ -37,6 +38,7 @@ mod workshop;
 
 pub use builder::rollback::Unpinned;
 pub use check::{Checked, check};
+pub use compare::Comparable;
 pub use explain::{
     Assumed, Explanation, HEADERS_MAX, OfflineError, Outcome, PluginSaid, Question, QuestionError, RequestSeen,
     RolloutSeen, RouteLost, RouteTaken, Said, ServerSeen, TimeLimits, UpstreamSeen, explain_folder,

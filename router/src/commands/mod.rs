@@ -3,12 +3,20 @@
 
 pub(crate) mod check;
 pub(crate) mod completions;
+pub(crate) mod diff;
 pub(crate) mod explain;
+pub(crate) mod init;
+pub(crate) mod policy;
+pub(crate) mod requests;
 pub(crate) mod status;
 
 pub(crate) use check::check;
 pub(crate) use completions::completions;
+pub(crate) use diff::diff;
 pub(crate) use explain::explain;
+pub(crate) use init::init;
+pub(crate) use policy::policy;
+pub(crate) use requests::{requests, why};
 pub(crate) use status::status;
 
 use std::path::{Path, PathBuf};

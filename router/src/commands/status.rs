@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::Value;
+use sluice_snapshot::time::rfc3339;
 
 use super::print;
 use crate::admin::AdminArgs;
@@ -38,8 +39,18 @@ fn text(status: &Value) -> String {
         format!("store     {}, {connected}", at("/store/kind")),
         format!("reloads   {} taken, {} refused", at("/reloads/ok"), at("/reloads/refused")),
     ];
+    lines.extend(pinned_line(&status["pinned"]));
     lines.extend(status["faults"].as_array().into_iter().flatten().flat_map(fault_lines));
     lines.join("\n")
+}
+
+/// What holds the files back after a rollback.
+fn pinned_line(pinned: &Value) -> Option<String> {
+    let (to, since_ms) = (pinned["to"].as_u64()?, pinned["since_ms"].as_u64()?);
+    let differing: Vec<&str> = pinned["differing"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let files = if differing.is_empty() { String::new() } else { format!("; {} differ", differing.join(", ")) };
+    let since = rfc3339(since_ms);
+    Some(format!("pinned    to revision {to} since {}{files}: edit them, or `sluice policy unpin`", since.as_str()))
 }
 
 fn fault_lines(fault: &Value) -> Vec<String> {
@@ -60,6 +71,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn what_holds_the_files_back_is_shown() {
+        let pinned = json!({"to": 3, "published_as": 6, "since_ms": 0, "differing": ["routes.d/a.toml"]});
+        let line = pinned_line(&pinned).unwrap();
+        assert!(line.contains("to revision 3 since 1970-01-01T00:00:00.000Z; routes.d/a.toml differ"), "{line}");
+        assert_eq!(pinned_line(&Value::Null), None);
+    }
 
     #[test]
     fn a_fault_is_shown_with_its_place_and_hint() {
