@@ -1,18 +1,20 @@
 //! Step of the path, first half of `forward`: a server is chosen, its turn awaited, and a connection to it taken or made.
 
+use std::rc::Rc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rustix::io::Errno;
-use sluice_policy::Route;
+use sluice_policy::{Protocol, Route};
 use sluice_snapshot::upstream::Failure;
 use tokio::time::{Instant, timeout_at};
 
-use crate::client::{Lease, ServerConnection};
+use crate::client::{Door, Lease, ServerConnection};
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pick::Choice;
 use crate::respond;
-use crate::upstream::{Outcome, Pass};
+use crate::upstream::{Group, InFlight, Outcome, Pass, Server};
 
 /// Servers that one attempt may try to connect to.
 const SERVERS_TRIED_MAX: usize = 4;
@@ -50,28 +52,20 @@ pub(crate) async fn acquire(
         };
         let group = choice.group(exchange);
         let pass = group.pass();
-        let patience = route.timeouts.connect.min(route.timeouts.per_try);
-        let permit = timeout_at(deadline.min(now + patience), group.permit()).await;
-        let Ok(Ok(permit)) = permit else {
-            group.stats().pending_refused.fetch_add(1, Ordering::Relaxed);
-            return Err(Error::Busy);
-        };
         let began = Instant::now();
-        let in_flight = server.enter(began);
-        exchange.trail.tries(&server);
-        if !wants_fresh && let Some(connection) = server.idle_connection() {
-            let lease = Lease { connection, server: in_flight, permit };
-            return Ok(Acquired { is_reused: lease.is_reused(), lease, pass, began });
-        }
-        counters.upstream_connects.fetch_add(1, Ordering::Relaxed);
-        group.make_room();
-        let patience = patience.min(deadline.saturating_duration_since(began));
-        let error = match ServerConnection::open(&server.address, patience).await {
-            Ok(connection) => {
-                let lease = Lease { connection: Box::new(connection), server: in_flight, permit };
-                return Ok(Acquired { lease, pass, is_reused: false, began });
+        let patience = route.timeouts.connect.min(route.timeouts.per_try);
+        let entrance = Entrance { exchange, group, server: &server, patience, deadline };
+        let opened = match group.protocol() {
+            Protocol::Http1 => entrance.http1(wants_fresh).await,
+            Protocol::H2c => entrance.http2().await,
+        };
+        let (in_flight, error) = match opened {
+            Ok(lease) => return Ok(Acquired { is_reused: lease.is_reused(), lease, pass, began }),
+            Err(Closed::Busy) => {
+                group.stats().pending_refused.fetch_add(1, Ordering::Relaxed);
+                return Err(Error::Busy);
             }
-            Err(error) => error,
+            Err(Closed::Unreachable(in_flight, error)) => (in_flight, error),
         };
         tracing::debug!(server = &*server.address, error = &error as &dyn std::error::Error, "connecting failed");
         exchange.trail.failed(respond::reason(&error));
@@ -87,6 +81,60 @@ pub(crate) async fn acquire(
         last = Some(error);
     }
     Err(last.unwrap_or(Error::NoServer))
+}
+
+/// The way to one server.
+struct Entrance<'a> {
+    exchange: &'a Exchange,
+    group: &'a Group,
+    server: &'a Rc<Server>,
+    /// For waiting in the queue, and again for connecting.
+    patience: Duration,
+    deadline: Instant,
+}
+
+/// Why there is no way in.
+enum Closed {
+    /// Too many wait already, or the turn did not come in time.
+    Busy,
+    /// No connection could be opened.
+    Unreachable(InFlight, Error),
+}
+
+impl Entrance<'_> {
+    /// A connection of its own: an idle one, or a fresh one.
+    async fn http1(&self, wants_fresh: bool) -> Result<Lease, Closed> {
+        let turn = timeout_at(self.deadline.min(Instant::now() + self.patience), self.group.permit()).await;
+        let Ok(Ok(permit)) = turn else { return Err(Closed::Busy) };
+        let began = Instant::now();
+        let in_flight = self.server.enter(began);
+        self.exchange.trail.tries(self.server);
+        if !wants_fresh && let Some(connection) = self.server.idle_connection() {
+            return Ok(Lease::http1(connection, permit, in_flight));
+        }
+        self.exchange.connection.worker.counters().upstream_connects.fetch_add(1, Ordering::Relaxed);
+        self.group.make_room();
+        let patience = self.patience.min(self.deadline.saturating_duration_since(began));
+        match ServerConnection::open(&self.server.address, patience).await {
+            Ok(connection) => Ok(Lease::http1(Box::new(connection), permit, in_flight)),
+            Err(error) => Err(Closed::Unreachable(in_flight, error)),
+        }
+    }
+
+    /// A stream of a connection that others use too. One that was lost is noticed, so there is no need to want a fresh one.
+    async fn http2(&self) -> Result<Lease, Closed> {
+        let began = Instant::now();
+        let in_flight = self.server.enter(began);
+        self.exchange.trail.tries(self.server);
+        let patience = self.patience.min(self.deadline.saturating_duration_since(began));
+        let worker = &self.exchange.connection.worker;
+        let door = Door { worker, group: self.group, address: &self.server.address, connect_max: patience };
+        match timeout_at(began + patience, self.server.http2.stream(&door)).await {
+            Ok(Ok(stream)) => Ok(Lease::http2(stream, in_flight)),
+            Ok(Err(Error::Busy)) | Err(_) => Err(Closed::Busy),
+            Ok(Err(error)) => Err(Closed::Unreachable(in_flight, error)),
+        }
+    }
 }
 
 /// True if this machine could not connect, whatever the server (`connect(2)`, `socket(2)`).

@@ -2,7 +2,8 @@
 //!
 //! listener -> connection -> exchange (the spine) -> head -> matching -> chain (request, body size) -> pick -> forward
 //! -> body -> chain (response) -> respond -> record. Around the path: `worker` (one thread with everything a request may
-//! touch), `upstream`, `pool` and `client` (servers and the connections to them).
+//! touch), `upstream`, `pool` and `client` (servers and the connections to them), `codec` (what both protocols have
+//! in common).
 //!
 //! A request never leaves its worker. It takes no lock that another worker holds, waits for no store, and reads one
 //! snapshot from its first byte to its last. Nothing here compiles, parses policy or talks to a store.

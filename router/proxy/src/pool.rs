@@ -33,6 +33,11 @@ impl<T> Pool<T> {
         self.idle_max.set(idle_max);
     }
 
+    /// How long items are kept.
+    pub(crate) fn idle_max(&self) -> Duration {
+        self.idle_max.get()
+    }
+
     /// A closed pool keeps nothing: what is in it is dropped, and so is what is put there.
     pub(crate) fn set_open(&self, is_open: bool) {
         self.is_open.set(is_open);

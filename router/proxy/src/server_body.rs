@@ -1,7 +1,7 @@
 //! The body of a server's response. Reading it drives the connection; reading it to its end gives the connection back.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -61,10 +61,10 @@ impl ServerBody {
         }
     }
 
-    /// What hyper has ready. It is read only here, right after the connection was driven, so nobody needs to be woken.
-    fn poll_ready_frame(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    /// What has come already.
+    fn poll_ready_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         loop {
-            let polled = self.incoming.poll_frame(&mut Context::from_waker(Waker::noop()));
+            let polled = self.incoming.poll_driven(cx);
             return match polled {
                 Poll::Pending => Poll::Pending,
                 // Trailers are not passed on, like those of requests.
@@ -98,11 +98,11 @@ impl Body for ServerBody {
     type Error = BodyFault;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        if let Poll::Ready(frame) = self.poll_ready_frame() {
+        if let Poll::Ready(frame) = self.poll_ready_frame(cx) {
             return Poll::Ready(frame);
         }
         let is_open = self.lease.as_mut().is_some_and(|lease| lease.drive(cx).is_pending());
-        if let Poll::Ready(frame) = self.poll_ready_frame() {
+        if let Poll::Ready(frame) = self.poll_ready_frame(cx) {
             return Poll::Ready(frame);
         }
         if !is_open {

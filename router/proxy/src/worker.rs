@@ -60,6 +60,9 @@ pub(crate) struct Worker {
     pub(crate) settings: Arc<Settings>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) tracker: TaskTracker,
+    /// Drivers of connections that requests share: they end after the last request.
+    drivers: TaskTracker,
+    drivers_stop: CancellationToken,
     pub(crate) connections: Rc<Connections>,
     pub(crate) registry: Registry,
     pub(crate) http1: http1::Builder,
@@ -154,6 +157,8 @@ impl Worker {
             settings: seed.settings,
             shared: seed.shared,
             tracker: TaskTracker::new(),
+            drivers: TaskTracker::new(),
+            drivers_stop: CancellationToken::new(),
             connections: Rc::default(),
             registry,
             http1,
@@ -192,6 +197,9 @@ impl Worker {
         };
         let ended = timeout(self.settings.drain, end).await;
         self.connections.advance(Stage::Over);
+        self.drivers_stop.cancel();
+        self.drivers.close();
+        self.drivers.wait().await;
         if ended.is_err() {
             tracing::warn!(worker = self.index, tasks = self.tracker.len(), "drain deadline reached");
         }
@@ -207,6 +215,15 @@ impl Worker {
             *self.current.borrow_mut() = Rc::new(next);
         }
         Rc::clone(&self.current.borrow())
+    }
+
+    /// Runs the driver of a connection that requests share.
+    pub(crate) fn spawn_driver(&self, driver: impl Future<Output = ()> + 'static) {
+        let stop = self.drivers_stop.clone();
+        self.drivers.spawn_local(async move {
+            // Cancelled or not: with the driver its connection ends.
+            let _ended = stop.run_until_cancelled_owned(driver).await;
+        });
     }
 
     /// This worker's counters.

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use h2::RecvStream;
@@ -57,6 +57,15 @@ impl Incoming {
         match self {
             Self::Http1(body) => Pin::new(body).poll_frame(cx).map_err(Error::Http1),
             Self::Http2(body) => body.poll_frame(cx).map_err(Error::Http2),
+        }
+    }
+
+    /// The same, for who has just driven the connection and drives it again later: over HTTP/1.1 nobody else moves it, so
+    /// nobody needs to be woken.
+    pub(crate) fn poll_driven(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        match self {
+            Self::Http1(_) => self.poll_frame(&mut Context::from_waker(Waker::noop())),
+            Self::Http2(_) => self.poll_frame(cx),
         }
     }
 

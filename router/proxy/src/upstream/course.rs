@@ -100,15 +100,15 @@ impl Course {
 
     /// Idle connections to all servers.
     pub(super) fn idle(&self) -> usize {
-        self.servers.borrow().values().map(|server| server.pool.len()).sum()
+        self.servers.borrow().values().map(|server| server.idle()).sum()
     }
 
     /// Closes the connection that was idle for longest.
     pub(super) fn drop_oldest_idle(&self) {
         let servers = self.servers.borrow();
-        let oldest = servers.values().filter_map(|server| Some((server.pool.oldest()?, server)));
+        let oldest = servers.values().filter_map(|server| Some((server.oldest_idle()?, server)));
         if let Some((_, server)) = oldest.min_by_key(|(since, _)| *since) {
-            server.pool.drop_oldest();
+            server.drop_oldest_idle();
         }
     }
 
@@ -117,7 +117,7 @@ impl Course {
         let gone = {
             let mut servers = self.servers.borrow_mut();
             let before = servers.len();
-            servers.values().for_each(|server| server.pool.sweep(now));
+            servers.values().for_each(|server| server.sweep(now));
             servers.retain(|_, server| Rc::strong_count(server) > 1);
             before - servers.len()
         };

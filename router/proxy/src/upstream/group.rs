@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use sluice_policy::{Balance, Servers, Upstream};
+use sluice_policy::{Balance, Protocol, Servers, Upstream};
 use sluice_snapshot::upstream::{self, Failure, Listed, UpstreamCell, UpstreamStats};
 use sluice_snapshot::{Cells, ServersCell};
 use tokio::time::Instant;
@@ -143,6 +143,16 @@ impl Group {
     /// Passes the breaker, if there is one; asked right after [`Group::closed_for`].
     pub(crate) fn pass(&self) -> Option<Pass> {
         self.upstream.breaker.map(|settings| self.course.breaker.enter(settings))
+    }
+
+    /// What its servers speak.
+    pub(crate) const fn protocol(&self) -> Protocol {
+        self.upstream.protocol
+    }
+
+    /// Requests that may wait for a connection.
+    pub(crate) const fn pending_max(&self) -> usize {
+        self.upstream.pending_max
     }
 
     /// The right to use one connection, in order of arrival.

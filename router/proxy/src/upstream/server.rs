@@ -10,7 +10,7 @@ use sluice_snapshot::upstream::ServerStats;
 use tokio::time::Instant;
 
 use super::ejection::Standing;
-use crate::client::ServerConnection;
+use crate::client::{Http2Connections, ServerConnection};
 use crate::pool::Pool;
 
 /// Weights are counted in this fraction, so that slow start can grow in small steps.
@@ -22,7 +22,10 @@ const SLOW_START_FIRST: u64 = WEIGHT_UNIT / 10;
 pub(crate) struct Server {
     /// `host:port`.
     pub(crate) address: Box<str>,
+    /// Idle connections over HTTP/1.1.
     pub(crate) pool: Pool<ServerConnection>,
+    /// Connections over HTTP/2, idle or in use.
+    pub(crate) http2: Http2Connections,
     pub(super) standing: Standing,
     /// Its place among the servers for consistent hashing.
     pub(super) hash: u64,
@@ -40,6 +43,7 @@ impl Server {
         Self {
             address: address.into(),
             pool: Pool::new(idle_max),
+            http2: Http2Connections::default(),
             standing: Standing::default(),
             hash: super::balance::hash(address.as_bytes()),
             turn: Cell::new(0),
@@ -97,7 +101,35 @@ impl Server {
     pub(super) fn set_member(&self, is_member: bool) {
         self.is_member.set(is_member);
         self.pool.set_open(is_member);
+        if !is_member {
+            self.http2.forget();
+        }
         self.stats.draining.store(!is_member, Ordering::Relaxed);
+    }
+
+    /// How many connections are idle.
+    pub(super) fn idle(&self) -> usize {
+        self.pool.len() + self.http2.idle()
+    }
+
+    /// Since when the oldest idle connection is idle.
+    pub(super) fn oldest_idle(&self) -> Option<Instant> {
+        self.pool.oldest().or_else(|| self.http2.oldest_idle())
+    }
+
+    /// Closes the oldest idle connection.
+    pub(super) fn drop_oldest_idle(&self) {
+        if self.pool.oldest().is_some() {
+            self.pool.drop_oldest();
+        } else {
+            self.http2.drop_oldest_idle();
+        }
+    }
+
+    /// Closes connections that were idle for too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.pool.sweep(now);
+        self.http2.sweep(now, self.pool.idle_max());
     }
 
     /// True if the newest snapshot sends requests there.

@@ -108,6 +108,17 @@ impl Wire {
         wire
     }
 
+    /// The server's end of a connection, after the client's preface; settings are exchanged.
+    pub(crate) async fn accept(stream: TcpStream) -> Option<Self> {
+        let mut wire = Self { stream, buffer: Vec::new() };
+        while wire.buffer.len() < PREFACE.len() {
+            matches!(wire.stream.read_buf(&mut wire.buffer).await, Ok(bytes) if bytes > 0).then_some(())?;
+        }
+        assert!(wire.buffer.starts_with(PREFACE));
+        wire.buffer.drain(..PREFACE.len());
+        wire.try_send(frame(SETTINGS, 0, 0, &[])).await.then_some(wire)
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         assert!(self.try_send(bytes).await, "the router takes it");
     }
