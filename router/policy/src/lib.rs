@@ -17,7 +17,9 @@ pub mod pattern;
 pub mod plugin;
 pub mod policy;
 pub mod process;
+pub mod reference;
 pub mod route;
+pub mod schema;
 pub mod upstream;
 
 mod describe;

@@ -9,6 +9,7 @@ use super::keys::Keys;
 use super::matching::method;
 use super::reader::{Named, Place, Reader, Value, quoted};
 use super::servers::{host_and_port, is_host};
+use super::shape::{Form, HEADER_NAME, Key, METHOD, Shape};
 use super::values::{boolean, duration, filled_list, one_or_more, text, unique};
 use crate::filter::{Cors, OriginPattern};
 
@@ -23,8 +24,29 @@ const MAX_AGE_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_
 /// Stands for everything, where credentials stay at home.
 const ANY: &str = "*";
 
+pub(crate) const SHAPE: Shape = Shape::new(
+    "cors",
+    &[
+        Key::required(
+            "origins",
+            Form::OneOrMore(&Form::Text("an origin", r"^(\*|[Hh][Tt][Tt][Pp][Ss]?://(\*\.)?[^*/\s]+)$"), ORIGINS_MAX),
+            "Which origins may read responses: `https://example.org`, `https://*.example.org` or `*`",
+        ),
+        Key::optional("methods", Form::List(&METHOD, 1, NAMES_MAX), "Methods beyond GET, HEAD and POST"),
+        Key::optional("headers", Form::List(&HEADER_NAME, 1, NAMES_MAX), "Request fields that scripts may set"),
+        Key::optional("expose", Form::List(&HEADER_NAME, 1, NAMES_MAX), "Response fields that scripts may read"),
+        Key::default("credentials", Form::Boolean, "false", "Whether cookies may come along"),
+        Key::default(
+            "max_age",
+            Form::Duration(MAX_AGE_RANGE),
+            "\"5s\"",
+            "How long a browser may keep the answer to a preflight",
+        ),
+    ],
+);
+
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Cors> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let hint = "write the origins that may read responses, e.g. origins = [\"https://app.example.org\"]";
     let origins = keys.required(reader, "origins", hint, |reader, value| {
         let (origins, names): (Vec<_>, Vec<Named>) =

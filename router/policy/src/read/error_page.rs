@@ -6,6 +6,7 @@ use http::HeaderValue;
 
 use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::shape::{Form, Key, Shape};
 use super::status;
 use super::values::{boolean, text, text_up_to};
 use crate::limits::{ERROR_PAGE_TYPE_DEFAULT, ErrorPage, PagePart};
@@ -13,10 +14,34 @@ use crate::limits::{ERROR_PAGE_TYPE_DEFAULT, ErrorPage, PagePart};
 /// Largest page; it is held in memory and copied into answers.
 pub(crate) const PAGE_BYTES_MAX: usize = 64 << 10;
 /// Statuses that the router answers by itself and that may have a page.
-const PAGE_STATUS_RANGE: RangeInclusive<u16> = 400..=599;
+const PAGE_STATUS_RANGE: RangeInclusive<u64> = 400..=599;
 /// What may stand in braces.
 const PLACEHOLDERS: [(&str, PagePart); 3] =
     [("status", PagePart::Status), ("reason", PagePart::Reason), ("request_id", PagePart::RequestId)];
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[error_pages.NAME]",
+    &[
+        Key::required(
+            "statuses",
+            Form::List(&Form::Either(&[Form::Integer(PAGE_STATUS_RANGE), status::RANGE_TEXT]), 1, status::STATUSES_MAX),
+            "Statuses and ranges of them, e.g. `[404, \"500-599\"]`",
+        ),
+        Key::default(
+            "default",
+            Form::Boolean,
+            "false",
+            "Whether it serves every route that names no page, and requests without a route; one for each status and media type, of which the client chooses",
+        ),
+        Key::default(
+            "content_type",
+            Form::Text("a media type", "^[^/]+/.+$"),
+            "\"text/html; charset=utf-8\"",
+            "`Content-Type`",
+        ),
+        Key::required("body", Form::LongText(PAGE_BYTES_MAX), "Text around `{status}`, `{reason}` and `{request_id}`"),
+    ],
+);
 
 /// A page and where its name stands.
 pub(crate) struct ErrorPageDraft {
@@ -25,7 +50,7 @@ pub(crate) struct ErrorPageDraft {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d>) -> Option<ErrorPageDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let statuses = keys.required(
         reader,
         "statuses",

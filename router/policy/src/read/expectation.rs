@@ -10,7 +10,9 @@ use super::keys::Keys;
 use super::matching::method;
 use super::names::Names;
 use super::reader::{Named, Reader, Value, quoted};
-use super::values::{expected, integer, one_or_more, text};
+use super::shape::{Form, Key, METHOD, PATH, Rule, Shape};
+use super::status::STATUS_RANGE;
+use super::values::{TEXT_BYTES_MAX, expected, integer, one_or_more, text};
 use crate::filter::Scheme;
 use crate::outcome::{Outcome, TestRequest};
 use crate::path::normalise;
@@ -21,6 +23,47 @@ use crate::process::EncodedSlash;
 pub(crate) const HEADERS_MAX: usize = 100;
 /// How a test says that no route is taken.
 const NO_ROUTE: &str = "none";
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[[tests]]",
+    &[
+        Key::required("name", Form::text("text"), "What the test is about; unique over all files"),
+        Key::required("request", Form::Table(&REQUEST), "A request"),
+        Key::required("expect", Form::Table(&EXPECT), "What must become of it, or the policy is not accepted"),
+    ],
+);
+const REQUEST: Shape = Shape::new(
+    "request",
+    &[
+        Key::default("method", METHOD, "\"GET\"", "Method"),
+        Key::required(
+            "url",
+            Form::Text("an address", "^https?://[^#@]+$"),
+            "Whole address; its path is brought into normal form first",
+        ),
+        Key::default(
+            "headers",
+            Form::Map(&Form::OneOrMore(&Form::LongText(TEXT_BYTES_MAX), LINES_MAX), HEADERS_MAX),
+            "{}",
+            "Header fields",
+        ),
+    ],
+);
+const EXPECT: Shape = Shape::new(
+    "expect",
+    &[
+        Key::optional("route", Form::text("a route or `none`"), "Route that is taken"),
+        Key::optional("upstream", Form::Name, "Upstream that may be chosen, by weight or as a variant of the rollout"),
+        Key::optional("path", PATH, "Path that a server gets"),
+        Key::optional("redirect", Form::text("an address"), "`Location` of the answer"),
+        Key::optional(
+            "status",
+            Form::Integer(STATUS_RANGE),
+            "Status, where the router itself answers: 400, 404 or that of a redirect",
+        ),
+    ],
+)
+.with_rule(Rule::AtLeastOne(&["route", "upstream", "path", "redirect", "status"]));
 
 /// A test that is not yet held against the policy.
 pub(crate) struct TestDraft {
@@ -40,7 +83,7 @@ enum Expected {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, names: &mut Names, value: &'d Value<'d>) -> Option<TestDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let name = keys.required(reader, "name", "write name = \"..\", what the test is about", text);
     if let Some(name) = &name {
         names.declare(reader, "test", name);
@@ -54,7 +97,7 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, names: &mut Names, value: &'d Va
 }
 
 fn request<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TestRequest> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &REQUEST)?;
     let method = keys.optional(reader, "method", method).map_or(Method::GET, |(method, _)| method);
     let uri = keys.required(reader, "url", "write url = \"http://example.org/path?query\"", url);
     let headers = keys.optional(reader, "headers", headers).unwrap_or_default();
@@ -109,7 +152,7 @@ fn headers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<HeaderMa
 }
 
 fn expectations<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<(Expected, Named)>> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &EXPECT)?;
     let texts = [
         ("route", Expected::Route),
         ("upstream", Expected::Upstream),
@@ -118,7 +161,7 @@ fn expectations<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec
     ]
     .map(|(key, kind)| Some((kind, keys.optional(reader, key, text)?)));
     let status = keys.optional(reader, "status", |reader, value| {
-        let status: u16 = integer(reader, value, &(100..=599))?;
+        let status: u16 = integer(reader, value, &STATUS_RANGE)?;
         Some((Expected::Status, Named { text: status.to_string(), place: reader.place_of(value) }))
     });
     let given = ["route", "upstream", "path", "redirect", "status"].map(|key| keys.find(key).is_some());

@@ -9,6 +9,7 @@ use super::keys::Keys;
 use super::matching::MatchDraft;
 use super::path_change::{self, Placed};
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::shape::{Form, Key, Shape};
 use super::values::{name_text, one_or_more, percent, unique};
 use super::{Scope, cors, header_edits};
 use crate::filter::{Cors, Filters, HeaderEdits, Mirror, Redirect, Rewrite};
@@ -16,6 +17,15 @@ use crate::route::PathPattern;
 
 /// Most upstreams that get a copy of a request: each is a request more.
 pub(crate) const MIRRORS_MAX: usize = 4;
+
+/// One entry of `mirror`.
+pub(crate) const MIRROR: Shape = Shape::new(
+    "mirror",
+    &[
+        Key::required("upstream", Form::Name, "Upstream that gets a copy, and whose answer nobody reads"),
+        Key::default("percent", Form::Percent, "100", "Share of the requests"),
+    ],
+);
 
 /// Filters whose upstreams are not yet resolved.
 #[derive(Default)]
@@ -121,7 +131,7 @@ fn mirror<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Named, B
     if let DeValue::String(_) = value.get_ref() {
         return name_text(reader, value).map(|name| (name, BasisPoints::FULL));
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &MIRROR)?;
     let hint = "write mirror = \"UPSTREAM\" or mirror = [{ upstream = \"UPSTREAM\", percent = 10.0 }]";
     let upstream = keys.required(reader, "upstream", hint, name_text);
     let share = keys.optional(reader, "percent", percent);

@@ -7,6 +7,7 @@ use toml::de::DeValue;
 
 use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::shape::{Form, HEADER_NAME, Key, Shape};
 use super::values::{TEXT_BYTES_MAX, expected, list, one_or_more, text};
 use crate::filter::HeaderEdits;
 
@@ -14,6 +15,17 @@ use crate::filter::HeaderEdits;
 pub(crate) const EDITS_MAX: usize = 16;
 /// Most lines that one name may be given.
 pub(crate) const LINES_MAX: usize = 16;
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "request_headers, response_headers",
+    &[
+        Key::default("set", Form::Map(&LINES, EDITS_MAX), "{}", "Replaces all lines of a name"),
+        Key::default("add", Form::Map(&LINES, EDITS_MAX), "{}", "Appends lines"),
+        Key::default("remove", Form::List(&HEADER_NAME, 0, EDITS_MAX), "[]", "Removes all lines of a name"),
+    ],
+);
+/// The lines of one name.
+const LINES: Form = Form::OneOrMore(&Form::Text("a header value", r"^([^\s](.*[^\s])?)?$"), LINES_MAX);
 
 /// Which message the edits are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +49,7 @@ const FRAMING: [&str; 10] = [
 ];
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>, message: Message) -> Option<HeaderEdits> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let set = keys.optional(reader, "set", |reader, value| lines(reader, value, message)).unwrap_or_default();
     let add = keys.optional(reader, "add", |reader, value| lines(reader, value, message)).unwrap_or_default();
     let remove = keys

@@ -1,30 +1,31 @@
-//! A table being read: which keys it has, which were asked for, which nobody knows.
+//! A table being read: which keys it has, and which nobody knows. Holds the reader of the table to its shape: in debug
+//! builds it is an error of ours to ask for a key that the shape lacks, or not to ask for one that it has.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::shape::{Need, Shape};
 use super::values::{expected, name};
 
 /// A table of which each known key is asked for once; [`Keys::finish`] reports the others.
 pub(crate) struct Keys<'d> {
     table: &'d DeTable<'d>,
     place: Place,
+    shape: &'static Shape,
     asked: Vec<&'static str>,
 }
 
 impl<'d> Keys<'d> {
-    /// The table that `value` is.
-    pub(crate) fn of(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Self> {
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Self { table, place: reader.place_of(value), asked: Vec::new() }),
-            other => expected(reader, &reader.place_of(value), "a table", other),
-        }
+    /// The table that `value` is, of the shape `shape`.
+    pub(crate) fn of(reader: &mut Reader<'_>, value: &'d Value<'d>, shape: &'static Shape) -> Option<Self> {
+        let table = table(reader, value)?;
+        Some(Self { table, place: reader.place_of(value), shape, asked: Vec::new() })
     }
 
     /// The table of a whole document.
-    pub(crate) fn root(reader: &Reader<'_>, table: &'d Spanned<DeTable<'d>>) -> Self {
-        Self { place: reader.place_of(table), table: table.get_ref(), asked: Vec::new() }
+    pub(crate) fn root(reader: &Reader<'_>, table: &'d Spanned<DeTable<'d>>, shape: &'static Shape) -> Self {
+        Self { place: reader.place_of(table), table: table.get_ref(), shape, asked: Vec::new() }
     }
 
     /// Where the table begins.
@@ -34,9 +35,8 @@ impl<'d> Keys<'d> {
 
     /// The value of `key`.
     pub(crate) fn find(&mut self, key: &'static str) -> Option<&'d Value<'d>> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
-        }
+        debug_assert!(self.shape.key(key).is_some(), "`{key}` is no key of {}", self.shape.title);
+        self.asked.push(key);
         self.table.get(key)
     }
 
@@ -58,6 +58,7 @@ impl<'d> Keys<'d> {
         hint: &str,
         read: impl FnOnce(&mut Reader<'_>, &'d Value<'d>) -> Option<T>,
     ) -> Option<T> {
+        debug_assert!(self.shape.key(key).is_some_and(|key| matches!(key.need, Need::Required)), "`{key}` is required");
         let found = self.find(key);
         if found.is_none() {
             reader.missing(&self.place, format!("`{key}` is missing"), hint);
@@ -65,14 +66,26 @@ impl<'d> Keys<'d> {
         found.and_then(|value| read(reader, value))
     }
 
-    /// Reports every key that was not asked for.
+    /// Reports every key that the shape does not have.
     pub(crate) fn finish(self, reader: &mut Reader<'_>) {
+        let known: Vec<&str> = self.shape.keys.iter().map(|key| key.name).collect();
+        for name in &known {
+            debug_assert!(self.asked.contains(name), "`{name}` of {} is not read", self.shape.title);
+        }
         for (key, _) in self.table {
-            if !self.asked.contains(&key.get_ref().as_ref()) {
+            if self.shape.key(key.get_ref()).is_none() {
                 let message = format!("unknown key {}", quoted(key.get_ref()));
-                reader.fault(&reader.place_of(key), message, choice_hint(key.get_ref(), &self.asked));
+                reader.fault(&reader.place_of(key), message, choice_hint(key.get_ref(), &known));
             }
         }
+    }
+}
+
+/// The table that `value` is.
+fn table<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<&'d DeTable<'d>> {
+    match value.get_ref() {
+        DeValue::Table(table) => Some(table),
+        other => expected(reader, &reader.place_of(value), "a table", other),
     }
 }
 
@@ -83,9 +96,9 @@ pub(crate) fn entries<'d>(
     max: usize,
     mut read: impl FnMut(&mut Reader<'_>, Named, &'d Value<'d>),
 ) {
-    let Some(Keys { table, place, .. }) = Keys::of(reader, value) else { return };
+    let Some(table) = table(reader, value) else { return };
     if table.len() > max {
-        reader.fault(&place, format!("more than {max} entries"), "remove those that are not used");
+        reader.fault(&reader.place_of(value), format!("more than {max} entries"), "remove those that are not used");
     }
     for (key, value) in table.iter().take(max) {
         if let Some(name) = name(reader, key.get_ref(), reader.place_of(key)) {

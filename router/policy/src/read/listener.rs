@@ -6,6 +6,7 @@ use ipnet::IpNet;
 
 use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::shape::{Form, Key, Shape};
 use super::values::{choice, list, text};
 use crate::process::{EncodedSlash, ListenerConfig, Underscores};
 
@@ -18,12 +19,39 @@ const ENCODED_SLASH: [(&str, EncodedSlash); 3] =
 const UNDERSCORES: [(&str, Underscores); 3] =
     [("drop", Underscores::Drop), ("allow", Underscores::Allow), ("reject", Underscores::Reject)];
 
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[[listeners]]",
+    &[
+        Key::required("address", ADDRESS, "Where requests come in; port 0 = any free port"),
+        Key::default(
+            "trusted_proxies",
+            Form::List(&Form::Text("a range of addresses", r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"), 0, TRUSTED_PROXIES_MAX),
+            "[]",
+            "Peers whose `X-Forwarded-*`, `Forwarded` and `traceparent` are believed",
+        ),
+        Key::default(
+            "encoded_slash",
+            Form::Words(&["keep", "reject", "decode"]),
+            "\"keep\"",
+            "What becomes of `%2F` in a path: it stays, the request is answered 400, or it becomes a slash before anything is matched",
+        ),
+        Key::default(
+            "underscores",
+            Form::Words(&["drop", "allow", "reject"]),
+            "\"drop\"",
+            "What becomes of a header field whose name has an underscore: it is dropped, passed on, or the request is answered 400",
+        ),
+    ],
+);
+/// An address to listen on.
+pub(crate) const ADDRESS: Form = Form::Text("address:port", r"^\S+:[0-9]{1,5}$");
+
 /// An address and where it stands.
 pub(crate) type PlacedAddress = (SocketAddr, Place);
 
 /// A listener, and where its address stands.
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(ListenerConfig, Place)> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let address = keys.required(reader, "address", "write address = \"127.0.0.1:8080\"", address);
     let trusted_proxies = keys
         .optional(reader, "trusted_proxies", |reader, value| list(reader, value, TRUSTED_PROXIES_MAX, address_range));

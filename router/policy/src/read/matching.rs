@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::keys::Keys;
 use super::pattern::pattern;
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::shape::{Form, Key, METHOD, PATH, PATTERN, Rule, Shape};
 use super::values::{TEXT_BYTES_MAX, expected, one_or_more, text, unique};
 use crate::path::normalise;
 use crate::process::EncodedSlash;
@@ -19,6 +20,38 @@ pub(crate) const CONDITIONS_MAX: usize = 16;
 const HOST_BYTES_MAX: usize = 253;
 /// Longest label of a host name (RFC 1035 section 2.3.4).
 const LABEL_BYTES_MAX: usize = 63;
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "match",
+    &[
+        Key::optional("path", Form::Table(&PATH_SHAPE), "Path, in normal form; any without it"),
+        Key::optional("method", Form::OneOrMore(&METHOD, METHODS_MAX), "One of these methods; any without it"),
+        Key::default(
+            "headers",
+            Form::Map(&VALUE, CONDITIONS_MAX),
+            "{}",
+            "Header fields and the values they must have; one line is enough",
+        ),
+        Key::default(
+            "query",
+            Form::Map(&VALUE, CONDITIONS_MAX),
+            "{}",
+            "Query parameters and the values they must have, decoded; one occurrence is enough",
+        ),
+    ],
+);
+const PATH_SHAPE: Shape = Shape::new(
+    "path",
+    &[
+        Key::optional("exact", PATH, "This path and no other"),
+        Key::optional("prefix", PATH, "This path and everything below it, by whole segments"),
+        Key::optional("regex", PATTERN, "The whole path, by the syntax of the crate `regex`, of bytes"),
+    ],
+)
+.with_rule(Rule::ExactlyOne(&["exact", "prefix", "regex"]));
+const VALUE: Form = Form::Either(&[Form::LongText(TEXT_BYTES_MAX), Form::Table(&VALUE_PATTERN)]);
+const VALUE_PATTERN: Shape =
+    Shape::new("headers, query", &[Key::required("regex", PATTERN, "The whole value, by regular expression")]);
 
 /// A match and where it stands.
 pub(crate) struct MatchDraft {
@@ -60,7 +93,7 @@ pub(crate) fn is_host_name(host: &str) -> bool {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<MatchDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let path = keys.find("path").map(|value| path(reader, value));
     let methods = keys.optional(reader, "method", methods).unwrap_or_default();
     let headers =
@@ -80,7 +113,7 @@ fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern
         reader.fault(&place, "a path is matched exactly, by prefix or by regular expression", hint);
         return None;
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &PATH_SHAPE)?;
     let kinds = [keys.find("exact"), keys.find("prefix"), keys.find("regex")];
     keys.finish(reader);
     match kinds {
@@ -179,7 +212,7 @@ fn value_pattern<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Pl
     let pattern = match value.get_ref() {
         DeValue::String(text) if text.is_empty() => ValuePattern::Exact(String::new()),
         DeValue::Table(_) => {
-            let mut keys = Keys::of(reader, value)?;
+            let mut keys = Keys::of(reader, value, &VALUE_PATTERN)?;
             let pattern = keys.required(reader, "regex", "write { regex = \"..\" }, or the value as text", pattern);
             keys.finish(reader);
             ValuePattern::Regex(pattern?)

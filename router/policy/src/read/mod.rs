@@ -19,18 +19,19 @@ mod names;
 mod path_change;
 mod pattern;
 mod plugin;
-mod process;
+pub(crate) mod process;
 mod process_limits;
 mod reach;
 mod reader;
 mod rollout;
 mod route;
 mod servers;
+pub(crate) mod shape;
 mod status;
 mod target;
 mod timing;
 mod upstream;
-mod values;
+pub(crate) mod values;
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,7 @@ use self::plugin::PluginDraft;
 use self::reader::{Reader, Value};
 use self::rollout::RolloutDraft;
 use self::route::RouteDraft;
+use self::shape::{Form, Key, Shape};
 use crate::policy::Policy;
 use crate::process::ProcessConfig;
 use crate::table::RouteTable;
@@ -51,6 +53,49 @@ use crate::{Faults, Source};
 
 /// Most upstreams, plugins, rollouts, error pages, routes or tests in one file.
 const ENTRIES_MAX: usize = 10_000;
+
+/// A file of `routes.d`.
+pub(crate) const SHAPE: Shape = Shape::new(
+    "routes.d/*.toml",
+    &[
+        Key::default(
+            "upstreams",
+            Form::Map(&Form::Table(&upstream::SHAPE), ENTRIES_MAX),
+            "{}",
+            "Named groups of servers",
+        ),
+        Key::default(
+            "rollouts",
+            Form::Map(&Form::Table(&rollout::SHAPE), ENTRIES_MAX),
+            "{}",
+            "What moves weight between variants",
+        ),
+        Key::default(
+            "plugins",
+            Form::Map(&Form::Table(&plugin::SHAPE), ENTRIES_MAX),
+            "{}",
+            "Plugins; two configs over one file are two plugins",
+        ),
+        Key::default(
+            "error_pages",
+            Form::Map(&Form::Table(&error_page::SHAPE), ENTRIES_MAX),
+            "{}",
+            "What a client reads when the router itself answers",
+        ),
+        Key::default(
+            "routes",
+            Form::List(&Form::Table(&route::SHAPE), 0, ENTRIES_MAX),
+            "[]",
+            "Which request goes where",
+        ),
+        Key::default(
+            "tests",
+            Form::List(&Form::Table(&expectation::SHAPE), 0, ENTRIES_MAX),
+            "[]",
+            "Requests, and what must become of them",
+        ),
+    ],
+);
 
 /// Reads the files of `routes.d` together; names are unique over all of them. No file at all is an empty policy.
 ///
@@ -76,7 +121,7 @@ pub fn parse_process(source: &Source) -> Result<ProcessConfig, Faults> {
     let mut reader = Reader::new(vec![source]);
     let document = reader.open(0);
     let config = document.as_ref().map(|table| {
-        let root = Keys::root(&reader, table);
+        let root = Keys::root(&reader, table, &process::SHAPE);
         process::read(&mut reader, root)
     });
     reader.finish(config)
@@ -111,7 +156,7 @@ struct Scope {
 impl Declared {
     fn read_file(&mut self, reader: &mut Reader<'_>, index: usize) {
         let Some(document) = reader.open(index) else { return };
-        let mut root = Keys::root(reader, &document);
+        let mut root = Keys::root(reader, &document, &SHAPE);
         if let Some(table) = root.find("upstreams") {
             entries(reader, table, ENTRIES_MAX, |reader, name, value| {
                 self.upstream_names.declare(reader, "upstream", &name);

@@ -1,20 +1,53 @@
 //! `redirect` and `rewrite` of a route: another scheme, host, port or path.
 
+use std::ops::RangeInclusive;
+
 use http::HeaderValue;
 
 use super::keys::Keys;
 use super::matching::{normal_path, without_slash};
 use super::reader::{Named, Place, Reader, Value, quoted};
 use super::servers::{host_and_port, is_host};
+use super::shape::{Form, HOST, Key, PATH, Rule, Shape};
+use super::status::STATUS_RANGE;
 use super::values::{choice, integer, text};
 use crate::filter::{PathChange, Redirect, Rewrite, Scheme};
 
 /// Statuses of a redirect (RFC 9110 section 15.4); the first keeps the method in no browser, the last two in all.
 const STATUSES: [u16; 5] = [301, 302, 303, 307, 308];
+/// Ports.
+const PORT_RANGE: RangeInclusive<u64> = 1..=u16::MAX as u64;
 /// Status of a redirect that has none, as in the Gateway API.
 const STATUS_DEFAULT: u16 = 302;
 /// How the schemes are written.
 const SCHEMES: [(&str, Scheme); 2] = [("http", Scheme::Http), ("https", Scheme::Https)];
+
+pub(crate) const REDIRECT: Shape = Shape::new(
+    "redirect",
+    &[
+        Key::optional("scheme", Form::Words(&["http", "https"]), "Scheme; the request's without it"),
+        Key::optional("host", HOST, "Host without port; the request's without it"),
+        Key::optional("port", Form::Integer(PORT_RANGE), "Port; without it that of `scheme`, else the request's"),
+        Key::optional("path", PATH, "In place of the whole path; the query stays"),
+        Key::optional("prefix", PATH, "In place of the prefix that the match found"),
+        Key::default(
+            "status",
+            Form::Either(&[Form::Integer(301..=303), Form::Integer(307..=308)]),
+            "302",
+            "Status of the answer",
+        ),
+    ],
+)
+.with_rule(Rule::AtLeastOne(&["scheme", "host", "port", "path", "prefix"]));
+pub(crate) const REWRITE: Shape = Shape::new(
+    "rewrite",
+    &[
+        Key::optional("host", Form::text("a host, with a port or without"), "`Host` that the server gets"),
+        Key::optional("path", PATH, "In place of the whole path; the query stays"),
+        Key::optional("prefix", PATH, "In place of the prefix that the match found"),
+    ],
+)
+.with_rule(Rule::AtLeastOne(&["host", "path", "prefix"]));
 
 /// A part of a filter, and where it replaces a prefix, if it does.
 pub(crate) struct Placed<T> {
@@ -23,11 +56,11 @@ pub(crate) struct Placed<T> {
 }
 
 pub(crate) fn redirect<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Redirect>> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &REDIRECT)?;
     let changes = ["scheme", "host", "port", "path", "prefix"].map(|key| keys.find(key).is_some());
     let scheme = keys.optional(reader, "scheme", |reader, value| choice(reader, value, "scheme", &SCHEMES));
     let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_host));
-    let port = keys.optional(reader, "port", |reader, value| integer(reader, value, &(1..=u16::MAX)));
+    let port = keys.optional(reader, "port", |reader, value| integer(reader, value, &PORT_RANGE));
     let path = path_change(reader, &mut keys);
     let status = keys.optional(reader, "status", status).unwrap_or(STATUS_DEFAULT);
     let place = keys.place().clone();
@@ -42,7 +75,7 @@ pub(crate) fn redirect<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Opt
 }
 
 fn status(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u16> {
-    let status = integer(reader, value, &(100..=599))?;
+    let status = integer(reader, value, &STATUS_RANGE)?;
     if STATUSES.contains(&status) {
         return Some(status);
     }
@@ -52,7 +85,7 @@ fn status(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u16> {
 }
 
 pub(crate) fn rewrite<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Rewrite>> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &REWRITE)?;
     let changes = ["host", "path", "prefix"].map(|key| keys.find(key).is_some());
     let is_authority = |text: &str| is_host(text) || host_and_port(text).is_some();
     let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_authority));

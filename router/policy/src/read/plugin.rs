@@ -6,6 +6,7 @@ use toml::de::DeValue;
 use super::Scope;
 use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::shape::{Form, Key, Shape};
 use super::values::{TEXT_BYTES_MAX, boolean, duration, expected, integer, list, size, text, unique};
 use crate::plugin::{CPU_MAX, CPU_MIN, FailurePolicy, Grants, Limits, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, Plugin};
 
@@ -13,8 +14,56 @@ use crate::plugin::{CPU_MAX, CPU_MIN, FailurePolicy, Grants, Limits, MEMORY_BYTE
 pub(crate) const CONFIG_BYTES_MAX: usize = 64 << 10;
 /// Most state patterns granted to one plugin.
 pub(crate) const STATE_GRANTS_MAX: usize = 64;
+/// Statuses that a request may be answered with because a plugin failed.
+const CLOSED_STATUS_RANGE: std::ops::RangeInclusive<u64> = 400..=599;
 /// What a state key begins with.
 const STATE_KINDS: [&str; 3] = ["flag", "flags", "rollout"];
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[plugins.NAME]",
+    &[
+        Key::required("file", Form::Text("a file name", r"^[^./\\][^/\\]*\.wasm$"), "File in the plugin folder"),
+        Key::default("config", Form::Anything, "{}", "What the plugin receives, as it defines it"),
+        Key::default("grants", Form::Table(&GRANTS), "{}", "What it may do"),
+        Key::default("limits", Form::Table(&LIMITS), "{}", "What one instance may use"),
+        Key::default(
+            "on_failure",
+            Form::Either(&[Form::Words(&["open", "closed"]), Form::Table(&CLOSED)]),
+            "\"closed\"",
+            "What becomes of a request when it fails: goes on, or is answered 503",
+        ),
+    ],
+);
+const GRANTS: Shape = Shape::new(
+    "grants",
+    &[
+        Key::default(
+            "state",
+            Form::List(
+                &Form::Text("`flag:NAME`, `rollout:NAME`, ..", r"^(\*|(flag|flags|rollout):.+)$"),
+                0,
+                STATE_GRANTS_MAX,
+            ),
+            "[]",
+            "State that it may read; `*` at the end stands for any",
+        ),
+        Key::default("alerts", Form::Boolean, "false", "Raise alerts"),
+        Key::default("abort", Form::Boolean, "false", "Abort a rollout"),
+        Key::default("counters", Form::Boolean, "false", "Add to counters"),
+        Key::default("tags", Form::Boolean, "false", "Tag requests"),
+    ],
+);
+const LIMITS: Shape = Shape::new(
+    "limits of a plugin",
+    &[
+        Key::default("memory", Form::Size(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX), "\"16MiB\"", "Memory of an instance"),
+        Key::default("cpu", Form::Duration(CPU_MIN..=CPU_MAX), "\"5ms\"", "CPU time of a call in the request path"),
+        Key::default("state_cpu", Form::Duration(CPU_MIN..=CPU_MAX), "\"50ms\"", "CPU time to take in new state"),
+        Key::default("init_cpu", Form::Duration(CPU_MIN..=CPU_MAX), "\"500ms\"", "CPU time to begin"),
+    ],
+);
+const CLOSED: Shape =
+    Shape::new("on_failure", &[Key::required("closed", Form::Integer(CLOSED_STATUS_RANGE), "Status of the answer")]);
 
 /// A plugin whose granted rollouts are not yet known to exist.
 pub(crate) struct PluginDraft {
@@ -32,7 +81,7 @@ impl PluginDraft {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d>) -> Option<PluginDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let file = keys.required(reader, "file", "write file = \"NAME.wasm\"", file);
     let config = keys.optional(reader, "config", config).unwrap_or_else(|| Json::Object(Map::new()));
     let (grants, rollouts) = keys.optional(reader, "grants", grants).unwrap_or_default();
@@ -93,7 +142,7 @@ fn json(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Json> {
 }
 
 fn grants<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Grants, Vec<Named>)> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &GRANTS)?;
     let patterns = keys
         .optional(reader, "state", |reader, value| list(reader, value, STATE_GRANTS_MAX, state_pattern))
         .unwrap_or_default();
@@ -144,7 +193,7 @@ fn state_pattern(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
 
 fn limits<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Limits> {
     let default = Limits::default();
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &LIMITS)?;
     let memory =
         keys.optional(reader, "memory", |reader, value| size(reader, value, &(MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX)));
     let mut cpu = |reader: &mut Reader<'_>, key| {
@@ -175,9 +224,9 @@ fn on_failure<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Failu
             }
         }
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &CLOSED)?;
     let status = keys.required(reader, "closed", "write { closed = 503 }, \"closed\" or \"open\"", |reader, value| {
-        integer(reader, value, &(400..=599))
+        integer(reader, value, &CLOSED_STATUS_RANGE)
     });
     keys.finish(reader);
     Some(FailurePolicy::Closed { status: status? })

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::keys::Keys;
-use super::listener::{self, PlacedAddress, address};
+use super::listener::{self, ADDRESS, PlacedAddress, address};
 use super::process_limits;
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::shape::{Form, Key, Shape};
 use super::values::{boolean, choice, filled_list, list, name_text, text, unique};
 use crate::process::{AccessLog, AdminConfig, Folders, ProcessConfig, StoreConfig, StoreUrl};
 
@@ -20,6 +21,86 @@ pub(crate) const SWITCHES_MAX: usize = 64;
 pub(crate) const NAME_SERVERS_MAX: usize = 8;
 /// Port of a name server that has none (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "sluice.toml",
+    &[
+        Key::optional(
+            "listeners",
+            Form::List(&Form::Table(&listener::SHAPE), 1, LISTENERS_MAX),
+            "Where requests come in; `127.0.0.1:8080` without it",
+        ),
+        Key::default("admin", Form::Table(&ADMIN), "{}", "The admin API"),
+        Key::default("store", Form::Table(&STORE), "{}", "The store"),
+        Key::default("folders", Form::Table(&FOLDERS), "{}", "Folders, relative to the one of this file"),
+        Key::default("limits", Form::Table(&process_limits::SHAPE), "{}", "Limits of the data plane"),
+        Key::default("access_log", Form::Table(&ACCESS_LOG), "{}", "The access log, one JSON object a line"),
+        Key::default("dns", Form::Table(&DNS), "{}", "Name resolution of upstreams with `dns`"),
+    ],
+);
+const ADMIN: Shape = Shape::new(
+    "[admin]",
+    &[
+        Key::default(
+            "address",
+            ADDRESS,
+            "\"127.0.0.1:9900\"",
+            "The admin port; anything but loopback needs `token_env`",
+        ),
+        Key::optional("token_env", VARIABLE, "Environment variable that holds the operator's token"),
+        Key::optional("read_token_env", VARIABLE, "Environment variable that holds a token that may only read"),
+        Key::default("legacy_toggle", Form::Boolean, "false", "Serve `GET` and `POST /on`"),
+    ],
+);
+const STORE: Shape = Shape::new(
+    "[store]",
+    &[
+        Key::default(
+            "url",
+            Form::Text("`embedded`, `redis://..` or `rediss://..`", r"^(embedded|rediss?://\S+)$"),
+            "\"embedded\"",
+            "Where the state is; a URL is `redis://[user:password@]host:port[/db]`",
+        ),
+        Key::default("edge", Form::Name, "\"main\"", "Name of the fleet; routers with the same one share their state"),
+        Key::default(
+            "switches",
+            Form::List(&Form::Name, 0, SWITCHES_MAX),
+            "[\"featureFlags\"]",
+            "Raw boolean keys that are watched",
+        ),
+    ],
+);
+const FOLDERS: Shape = Shape::new(
+    "[folders]",
+    &[
+        Key::default("routes", Form::text("a folder"), "\"routes.d\"", "Policy files"),
+        Key::default("plugins", Form::text("a folder"), "\"plugins.d\"", "Plugin files"),
+        Key::default("data", Form::text("a folder"), "\"data\"", "What the process writes"),
+    ],
+);
+const ACCESS_LOG: Shape = Shape::new(
+    "[access_log]",
+    &[Key::default(
+        "to",
+        Form::Either(&[Form::Words(&["stderr", "stdout", "off"]), Form::Table(&LOG_FILE)]),
+        "\"stderr\"",
+        "Where it goes",
+    )],
+);
+const LOG_FILE: Shape = Shape::new(
+    "to of [access_log]",
+    &[Key::required("file", Form::text("a file"), "Appended to; reopened when it was moved away")],
+);
+const DNS: Shape = Shape::new(
+    "[dns]",
+    &[Key::optional(
+        "servers",
+        Form::List(&Form::Text("an address, with a port or without", r"^[0-9A-Fa-f.:\[\]]+$"), 1, NAME_SERVERS_MAX),
+        "Name servers; those of the system without it",
+    )],
+);
+/// Name of an environment variable.
+const VARIABLE: Form = Form::Text("a name", "^[A-Za-z_][A-Za-z0-9_]*$");
 
 pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig {
     let default = ProcessConfig::default();
@@ -62,7 +143,7 @@ fn check_addresses(reader: &mut Reader<'_>, addresses: impl Iterator<Item = Plac
 /// The admin API, and where its address stands if it has one of its own.
 fn admin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(AdminConfig, Option<Place>)> {
     let default = AdminConfig::default();
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &ADMIN)?;
     let address = keys.optional(reader, "address", address);
     let has_token = keys.find("token_env").is_some();
     let token_env = keys.optional(reader, "token_env", variable);
@@ -106,7 +187,7 @@ fn variable(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
 
 fn store<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<StoreConfig> {
     let default = StoreConfig::default();
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &STORE)?;
     let url = keys.optional(reader, "url", store_url).unwrap_or(default.url);
     let edge = keys.optional(reader, "edge", name_text).map_or(default.edge, |edge| edge.text);
     let switches = keys.optional(reader, "switches", |reader, value| {
@@ -134,7 +215,7 @@ fn store_url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<StoreUrl> {
 
 fn folders<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Folders> {
     let default = Folders::default();
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &FOLDERS)?;
     let mut folder = |reader: &mut Reader<'_>, key, otherwise: PathBuf| {
         keys.optional(reader, key, text).map_or(otherwise, |folder| PathBuf::from(folder.text))
     };
@@ -147,7 +228,7 @@ fn folders<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Folders>
 
 /// `to = "stderr"`, `"stdout"`, `"off"` or `{ file = "access.log" }`.
 fn access_log<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<AccessLog> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &ACCESS_LOG)?;
     let to = keys.optional(reader, "to", log_target);
     keys.finish(reader);
     to
@@ -160,14 +241,14 @@ fn log_target<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Acces
     if !matches!(value.get_ref(), DeValue::Table(_)) {
         return choice(reader, value, "place for the access log", &WORDS).map(|made| made());
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &LOG_FILE)?;
     let file = keys.required(reader, "file", "write { file = \"access.log\" }", text);
     keys.finish(reader);
     file.map(|file| AccessLog::File(file.text.into()))
 }
 
 fn name_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<SocketAddr>> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &DNS)?;
     let servers = keys.optional(reader, "servers", |reader, value| {
         filled_list(reader, value, NAME_SERVERS_MAX, |reader, value| {
             let Named { text, place } = text(reader, value)?;

@@ -7,11 +7,32 @@ use super::Scope;
 use super::fields;
 use super::keys::{Keys, entries};
 use super::reader::{Named, Reader, Value, choice_hint, quoted};
+use super::shape::{FIELD, Form, Key, Shape};
 use super::values::{name_text, percent};
 use crate::policy::Rollout;
 
 /// Most variants of one rollout.
 pub(crate) const VARIANTS_MAX: usize = 16;
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[rollouts.NAME]",
+    &[
+        Key::required(
+            "key",
+            Form::OneOrMore(&FIELD, fields::KEY_FIELDS_MAX),
+            "Fields that name a user; the first that is present counts",
+        ),
+        Key::required("variants", Form::Map(&Form::Name, VARIANTS_MAX), "The upstream of each variant"),
+        Key::required("stable", Form::Name, "Variant that serves the rest"),
+        Key::required("canary", Form::Name, "Variant that the weight belongs to"),
+        Key::default(
+            "initial",
+            Form::Percent,
+            "0",
+            "Percent at first; the store owns it once it exists, so that editing the file never changes it and never lifts an abort",
+        ),
+    ],
+);
 
 /// A rollout whose upstreams are not yet resolved.
 pub(crate) struct RolloutDraft {
@@ -36,7 +57,7 @@ impl RolloutDraft {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d>) -> Option<RolloutDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let key = keys.required(
         reader,
         "key",

@@ -5,9 +5,10 @@ use super::keys::Keys;
 use super::matching::{self, MatchDraft};
 use super::names::Names;
 use super::reader::{Named, Place, Reader, Value};
+use super::shape::{Form, HOST, Key, Rule, Shape};
 use super::target::{self, TargetDraft};
 use super::values::{list, name_text, one_or_more, unique};
-use super::{Scope, limits, timing};
+use super::{Scope, cors, header_edits, limits, path_change, timing};
 use crate::limits::RouteLimits;
 use crate::route::{HostPattern, Retries, Route, Timeouts};
 
@@ -21,6 +22,69 @@ pub(crate) const COMBINATIONS_MAX: usize = 1_024;
 pub(crate) const CHAIN_MAX: usize = 16;
 /// Most error pages of one route.
 pub(crate) const ERROR_PAGES_MAX: usize = 16;
+
+pub(crate) const SHAPE: Shape = Shape::new(
+    "[[routes]]",
+    &[
+        Key::required("name", Form::Name, "Unique over all files"),
+        Key::default(
+            "hosts",
+            Form::OneOrMore(&HOST, HOSTS_MAX),
+            "\"*\"",
+            "Hosts it answers for, without port: `example.org`, `*.example.org` or `*`",
+        ),
+        Key::default(
+            "match",
+            Form::OneOrMore(&Form::Table(&matching::SHAPE), MATCHES_MAX),
+            "{}",
+            "What a request must look like; one of several is enough",
+        ),
+        Key::default("plugins", Form::List(&Form::Name, 0, CHAIN_MAX), "[]", "The chain, in order"),
+        Key::optional("rollout", Form::Name, "Rollout whose variants it serves"),
+        Key::default(
+            "request_headers",
+            Form::Table(&header_edits::SHAPE),
+            "{}",
+            "Edits of the request's fields; never of those that the router writes",
+        ),
+        Key::default("response_headers", Form::Table(&header_edits::SHAPE), "{}", "Edits of the response's fields"),
+        Key::optional("redirect", Form::Table(&path_change::REDIRECT), "Answers with a redirect, in place of `to`"),
+        Key::optional("rewrite", Form::Table(&path_change::REWRITE), "What the server gets in place of host and path"),
+        Key::optional(
+            "mirror",
+            Form::OneOrMore(&Form::Either(&[Form::Name, Form::Table(&filter::MIRROR)]), filter::MIRRORS_MAX),
+            "Upstreams that get a copy of requests",
+        ),
+        Key::optional("cors", Form::Table(&cors::SHAPE), "Cross-origin resource sharing, answered by the router"),
+        Key::optional("to", TO, "Upstreams by weight, where no variant was chosen, or a part of the router"),
+        Key::default(
+            "timeouts",
+            Form::Table(&timing::TIMEOUTS),
+            "{}",
+            "Time limits; past them a request is answered 504",
+        ),
+        Key::default(
+            "retries",
+            Form::Table(&timing::RETRIES),
+            "{}",
+            "Whether and how often a failed request is sent again, to another server where there is one",
+        ),
+        Key::default("limits", Form::Table(&limits::SHAPE), "{}", "Limits"),
+        Key::default(
+            "error_pages",
+            Form::List(&Form::Name, 0, ERROR_PAGES_MAX),
+            "[]",
+            "Error pages it uses, first fit first; without them the default ones",
+        ),
+    ],
+)
+.with_rule(Rule::ExactlyOne(&["to", "redirect"]));
+const TO: Form = Form::Either(&[
+    Form::Name,
+    Form::Table(&target::BUILTIN),
+    Form::Table(&target::WEIGHTED),
+    Form::List(&Form::Either(&[Form::Name, Form::Table(&target::WEIGHTED)]), 1, target::TARGETS_MAX),
+]);
 
 /// A route whose names are not yet resolved. A faulty part is left out, so that the names of the others are looked at
 /// all the same; the parse has failed then.
@@ -65,7 +129,7 @@ impl RouteDraft {
 }
 
 pub(crate) fn read<'d>(reader: &mut Reader<'_>, names: &mut Names, value: &'d Value<'d>) -> Option<RouteDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SHAPE)?;
     let name = keys.required(reader, "name", "write name = \"..\", unique over all files", name_text);
     if let Some(name) = &name {
         names.declare(reader, "route", name);

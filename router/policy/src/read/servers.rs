@@ -8,15 +8,38 @@ use toml::de::DeValue;
 use super::keys::Keys;
 use super::matching::is_host_name;
 use super::reader::{Named, Reader, Value, quoted};
+use super::shape::{Form, HOST_AND_PORT, Key, Shape};
 use super::values::{duration, filled_list, integer, name_text, text, unique};
 use crate::upstream::{DNS_REFRESH_DEFAULT, SERVER_WEIGHT_DEFAULT, Servers, StaticServer};
 
 /// Most servers listed in one upstream.
 pub(crate) const SERVERS_MAX: usize = 1_024;
-/// Largest weight of a server; the bound of weights in the Gateway API.
-pub(crate) const SERVER_WEIGHT_MAX: u32 = 1_000_000;
+/// Weights of a server; the bound of weights in the Gateway API.
+const WEIGHT_RANGE: RangeInclusive<u64> = 0..=1_000_000;
 /// How often a name may be resolved anew: more often asks a name server for nothing, more rarely is a listed server.
 const REFRESH_RANGE: RangeInclusive<Duration> = Duration::from_millis(100)..=Duration::from_secs(60 * 60);
+
+pub(crate) const SERVER: Shape = Shape::new(
+    "servers",
+    &[
+        Key::required("address", HOST_AND_PORT, "Where it listens; a name is resolved when it is connected to"),
+        Key::default("weight", Form::Integer(WEIGHT_RANGE), "1", "Share among the servers, relative; 0 = no requests"),
+    ],
+);
+pub(crate) const DNS: Shape = Shape::new(
+    "dns",
+    &[
+        Key::required("name", HOST_AND_PORT, "Name to resolve, and the port of every server"),
+        Key::default("refresh", Form::Duration(REFRESH_RANGE), "\"10s\"", "How often it is resolved"),
+    ],
+);
+pub(crate) const DISCOVER: Shape = Shape::new(
+    "discover",
+    &[
+        Key::required("app", Form::Name, "Application of the leases, e.g. `meow`"),
+        Key::required("variant", Form::Name, "Variant of the leases, e.g. `canary`"),
+    ],
+);
 
 /// The servers of the upstream `name`, whose table is `keys`.
 pub(crate) fn read(reader: &mut Reader<'_>, name: &Named, keys: &mut Keys<'_>) -> Option<Servers> {
@@ -56,9 +79,9 @@ fn server<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Named, u
     if !matches!(value.get_ref(), DeValue::Table(_)) {
         return address(reader, value).map(|address| (address, SERVER_WEIGHT_DEFAULT));
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &SERVER)?;
     let address = keys.required(reader, "address", "write address = \"host:port\"", address);
-    let weight = keys.optional(reader, "weight", |reader, value| integer(reader, value, &(0..=SERVER_WEIGHT_MAX)));
+    let weight = keys.optional(reader, "weight", |reader, value| integer(reader, value, &WEIGHT_RANGE));
     keys.finish(reader);
     Some((address?, weight.unwrap_or(SERVER_WEIGHT_DEFAULT)))
 }
@@ -90,7 +113,7 @@ pub(crate) fn is_host(host: &str) -> bool {
 }
 
 fn by_name<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Servers> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &DNS)?;
     let name = keys.required(reader, "name", "write name = \"app.internal:80\"", dns_name);
     let refresh = keys.optional(reader, "refresh", |reader, value| duration(reader, value, &REFRESH_RANGE));
     keys.finish(reader);
@@ -112,7 +135,7 @@ fn dns_name(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(String, u16)>
 }
 
 fn discovered<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Servers> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &DISCOVER)?;
     let app = keys.required(reader, "app", "write app = \"..\", as the leases say it", name_text);
     let variant = keys.required(reader, "variant", "write variant = \"..\", as the leases say it", name_text);
     keys.finish(reader);

@@ -5,16 +5,22 @@ use std::ops::RangeInclusive;
 use toml::de::DeValue;
 
 use super::reader::{Named, Reader, Value, quoted};
+use super::shape::Form;
 use super::values::{expected, filled_list, integer, text};
 
+/// Statuses as such (RFC 9110 section 15).
+pub(crate) const STATUS_RANGE: RangeInclusive<u64> = 100..=599;
 /// Most entries of a list of statuses.
 pub(crate) const STATUSES_MAX: usize = 16;
+
+/// A range as it is written.
+pub(crate) const RANGE_TEXT: Form = Form::Text("a range such as `\"500-599\"`", "^[1-5][0-9]{2}(-[1-5][0-9]{2})?$");
 
 /// `404` or `"500-599"`, both ends within `bounds`.
 pub(crate) fn range(
     reader: &mut Reader<'_>,
     value: &Value<'_>,
-    bounds: &RangeInclusive<u16>,
+    bounds: &RangeInclusive<u64>,
 ) -> Option<RangeInclusive<u16>> {
     let place = reader.place_of(value);
     match value.get_ref() {
@@ -23,7 +29,8 @@ pub(crate) fn range(
             let Named { text, .. } = text(reader, value)?;
             let (first, last) = text.split_once('-').unwrap_or((&text, &text));
             let range = parse(first).zip(parse(last)).filter(|(first, last)| first <= last);
-            let within = range.filter(|(first, last)| bounds.contains(first) && bounds.contains(last));
+            let within =
+                range.filter(|&(first, last)| bounds.contains(&u64::from(first)) && bounds.contains(&u64::from(last)));
             if within.is_none() {
                 let hint = format!(
                     "write a status, or a range such as \"500-599\", from {} to {}",
@@ -48,7 +55,7 @@ fn parse(text: &str) -> Option<u16> {
 pub(crate) fn ranges<'d>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
-    bounds: &RangeInclusive<u16>,
+    bounds: &RangeInclusive<u64>,
 ) -> Option<Vec<RangeInclusive<u16>>> {
     let mut seen: Vec<RangeInclusive<u16>> = Vec::new();
     filled_list(reader, value, STATUSES_MAX, |reader, value| {

@@ -1,23 +1,39 @@
 //! Where a route leads: `to` an upstream, several with weights, or a built-in; or a redirect.
 
+use std::ops::RangeInclusive;
+
 use toml::de::DeValue;
 
 use super::Scope;
 use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::shape::{Form, Key, Shape};
 use super::values::{expected, filled_list, integer, name_text, unique};
 use crate::route::{Builtin, Target, WeightedUpstream};
 
 /// Most upstreams of one route; the bound of the Gateway API.
 pub(crate) const TARGETS_MAX: usize = 16;
-/// Largest relative weight; the bound of the Gateway API.
-pub(crate) const WEIGHT_MAX: u32 = 1_000_000;
+/// Relative weights; the bound of the Gateway API.
+const WEIGHT_RANGE: RangeInclusive<u64> = 0..=1_000_000;
 /// Weight of an upstream that has none, as in the Gateway API.
 const WEIGHT_DEFAULT: u32 = 1;
 
 /// What a target looks like.
 pub(crate) const HINT: &str =
     "write to = \"UPSTREAM\", to = [{ upstream = \"UPSTREAM\", weight = 1 }] or to = { builtin = \"servers\" }";
+
+/// One entry of `to`.
+pub(crate) const WEIGHTED: Shape = Shape::new(
+    "to upstreams",
+    &[
+        Key::required("upstream", Form::Name, "Upstream"),
+        Key::default("weight", Form::Integer(WEIGHT_RANGE), "1", "Share, relative; 0 = no requests"),
+    ],
+);
+pub(crate) const BUILTIN: Shape = Shape::new(
+    "to a part of the router",
+    &[Key::required("builtin", Form::Words(&["servers"]), "The list of all servers that hold a lease")],
+);
 
 /// A target whose upstreams are not yet resolved.
 pub(crate) enum TargetDraft {
@@ -46,12 +62,16 @@ impl TargetDraft {
 
 /// The target of the route whose table is `keys`: its `to`, or its redirect, which stands at `redirect`.
 pub(crate) fn read(reader: &mut Reader<'_>, keys: &mut Keys<'_>, redirect: Option<&Place>) -> Option<TargetDraft> {
-    let Some(redirect) = redirect else { return keys.required(reader, "to", HINT, to) };
-    if let Some(value) = keys.find("to") {
-        reader.fault(redirect, "a route has either `to` or `redirect`", "keep one of the two");
-        return to(reader, value);
+    let value = keys.find("to");
+    match (value, redirect) {
+        (Some(_), Some(redirect)) => {
+            reader.fault(redirect, "a route has either `to` or `redirect`", "keep one of the two");
+        }
+        (None, Some(_)) => return Some(TargetDraft::Redirect),
+        (None, None) => reader.missing(keys.place(), "`to` is missing", HINT),
+        (Some(_), None) => {}
     }
-    Some(TargetDraft::Redirect)
+    to(reader, value?)
 }
 
 fn to<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
@@ -74,15 +94,15 @@ fn weighted<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Named,
     if let DeValue::String(_) = value.get_ref() {
         return name_text(reader, value).map(|name| (name, WEIGHT_DEFAULT));
     }
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &WEIGHTED)?;
     let upstream = keys.required(reader, "upstream", HINT, name_text);
-    let weight = keys.optional(reader, "weight", |reader, value| integer(reader, value, &(0..=WEIGHT_MAX)));
+    let weight = keys.optional(reader, "weight", |reader, value| integer(reader, value, &WEIGHT_RANGE));
     keys.finish(reader);
     Some((upstream?, weight.unwrap_or(WEIGHT_DEFAULT)))
 }
 
 fn builtin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TargetDraft> {
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &BUILTIN)?;
     let name = keys.required(reader, "builtin", HINT, name_text);
     keys.finish(reader);
     let name = name?;

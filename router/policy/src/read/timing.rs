@@ -5,20 +5,68 @@ use std::time::Duration;
 
 use super::keys::Keys;
 use super::reader::{Reader, Value};
-use super::status::STATUSES_MAX;
+use super::shape::{Form, Key, Shape};
+use super::status::{STATUS_RANGE, STATUSES_MAX};
 use super::values::{duration, filled_list, integer};
 use crate::route::{RETRY_ATTEMPTS_MAX, Retries, Timeouts};
 
 /// What a timeout may be: from the resolution of a timer to a day.
 const TIMEOUT_RANGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 60 * 60);
+/// Attempts after the first; 0 = none.
+const ATTEMPTS_RANGE: RangeInclusive<u64> = 0..=RETRY_ATTEMPTS_MAX as u64;
 /// Pause before a second attempt; zero = none.
 const BACKOFF_RANGE: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_secs(10);
 /// The one status below 500 that another server may answer better (RFC 6585 section 4).
 const TOO_MANY_REQUESTS: u16 = 429;
 
+pub(crate) const TIMEOUTS: Shape = Shape::new(
+    "timeouts",
+    &[
+        Key::default(
+            "request",
+            Form::Duration(TIMEOUT_RANGE),
+            "\"60s\"",
+            "From the head of the request to the last byte of its response",
+        ),
+        Key::default("connect", Form::Duration(TIMEOUT_RANGE), "\"1s\"", "One connection to a server"),
+        Key::optional(
+            "first_byte",
+            Form::Duration(TIMEOUT_RANGE),
+            "From the last byte sent to the first received; `request` without it",
+        ),
+        Key::optional(
+            "per_try",
+            Form::Duration(TIMEOUT_RANGE),
+            "One attempt, to the head of its response; `request` without it",
+        ),
+    ],
+);
+pub(crate) const RETRIES: Shape = Shape::new(
+    "retries",
+    &[
+        Key::default(
+            "attempts",
+            Form::Integer(ATTEMPTS_RANGE),
+            "2",
+            "Attempts after the first, within the retry budget of the upstream",
+        ),
+        Key::optional(
+            "statuses",
+            Form::List(&Form::Either(&[Form::Integer(500..=599), Form::Integer(429..=429)]), 1, STATUSES_MAX),
+            "Statuses of a server that are worth another attempt, for requests that may be sent twice; none without it",
+        ),
+        Key::default(
+            "backoff",
+            Form::Duration(BACKOFF_RANGE),
+            "\"25ms\"",
+            "Pause before the second attempt; doubles with each further one",
+        ),
+    ],
+);
+
 pub(crate) fn timeouts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Timeouts> {
     let default = Timeouts::default();
-    let mut keys = Keys::of(reader, value)?;
+    let mut keys = Keys::of(reader, value, &TIMEOUTS)?;
     let mut timeout = |reader: &mut Reader<'_>, key| {
         let place = keys.find(key).map(|value| reader.place_of(value));
         let timeout = keys.optional(reader, key, |reader, value| duration(reader, value, &TIMEOUT_RANGE));
@@ -45,8 +93,8 @@ pub(crate) fn timeouts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Opt
 
 pub(crate) fn retries<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Retries> {
     let default = Retries::default();
-    let mut keys = Keys::of(reader, value)?;
-    let attempts = keys.optional(reader, "attempts", |reader, value| integer(reader, value, &(0..=RETRY_ATTEMPTS_MAX)));
+    let mut keys = Keys::of(reader, value, &RETRIES)?;
+    let attempts = keys.optional(reader, "attempts", |reader, value| integer(reader, value, &ATTEMPTS_RANGE));
     let statuses = keys.optional(reader, "statuses", statuses);
     let backoff = keys.optional(reader, "backoff", |reader, value| duration(reader, value, &BACKOFF_RANGE));
     keys.finish(reader);
@@ -61,7 +109,7 @@ pub(crate) fn retries<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Opti
 fn statuses<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<u16>> {
     let mut seen = Vec::new();
     filled_list(reader, value, STATUSES_MAX, |reader, value| {
-        let status = integer(reader, value, &(100..=599))?;
+        let status = integer(reader, value, &STATUS_RANGE)?;
         let place = reader.place_of(value);
         if !(500..=599).contains(&status) && status != TOO_MANY_REQUESTS {
             let hint = "write statuses from 500 to 599, or 429";

@@ -96,17 +96,17 @@ pub(crate) fn choice<T: Copy>(
 }
 
 /// A whole number within `range`.
-pub(crate) fn integer<T>(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<T>) -> Option<T>
-where
-    T: TryFrom<i64> + PartialOrd + std::fmt::Display,
-{
+pub(crate) fn integer<T: TryFrom<u64>>(
+    reader: &mut Reader<'_>,
+    value: &Value<'_>,
+    range: &RangeInclusive<u64>,
+) -> Option<T> {
     let place = reader.place_of(value);
     let DeValue::Integer(integer) = value.get_ref() else {
         return expected(reader, &place, "an integer", value.get_ref());
     };
-    let number =
-        i64::from_str_radix(integer.as_str(), integer.radix()).ok().and_then(|number| T::try_from(number).ok());
-    let within = number.filter(|number| range.contains(number));
+    let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok().filter(|number| range.contains(number));
+    let within = number.and_then(|number| T::try_from(number).ok());
     if within.is_none() {
         let hint = format!("from {} to {}", range.start(), range.end());
         reader.fault(&place, format!("{} is out of range", quoted(integer.as_str())), hint);

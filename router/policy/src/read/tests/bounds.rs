@@ -3,7 +3,10 @@
 use super::{only_fault, parse_one, source};
 use crate::parse;
 use crate::read::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
-use crate::read::{ENTRIES_MAX, fields, matching, plugin, process, rollout, route, servers, target, values};
+use crate::read::{
+    ENTRIES_MAX, cors, error_page, expectation, fields, filter, header_edits, listener, matching, pattern, plugin,
+    process, rollout, route, servers, status, target, values,
+};
 
 /// `count` items made by `item`, separated by commas.
 fn items(count: usize, item: impl Fn(usize) -> String) -> String {
@@ -91,7 +94,7 @@ fn texts_names_and_numbers_are_bounded() {
     holds(crate::route::RETRY_ATTEMPTS_MAX as usize, "out of range", |attempts| {
         route(&format!("retries.attempts = {attempts}"))
     });
-    holds(target::WEIGHT_MAX as usize, "out of range", |weight| {
+    holds(1_000_000, "out of range", |weight| {
         format!(
             "[upstreams.up]\nservers = [\"a:1\"]\n[[routes]]\nname = \"r\"\nto = {{ upstream = \"up\", weight = {weight} }}"
         )
@@ -151,4 +154,81 @@ fn faults_of_one_file_are_bounded_and_hide_none_of_another() {
     assert_eq!(count(&many(FAULTS_PER_FILE_MAX + 50)), FAULTS_PER_FILE_MAX);
     let faults = parse(&[source("a.toml", &many(500)), source("b.toml", "y = 1")]).unwrap_err();
     assert_eq!(faults.0.last().map(|fault| fault.file.as_str()), Some("b.toml"));
+}
+
+#[test]
+fn lists_of_filters_and_limits_are_bounded() {
+    holds(filter::MIRRORS_MAX, "more than 4 entries", |count| {
+        let upstreams: String = (0..count).map(|i| format!("[upstreams.u{i}]\nservers = [\"a:1\"]\n")).collect();
+        upstreams + &route(&format!("mirror = [{}]", items(count, |i| format!("\"u{i}\""))))
+    });
+    holds(cors::ORIGINS_MAX, "more than 64 entries", |count| {
+        route(&format!("cors.origins = [{}]", items(count, |i| format!("\"http://h{i}\""))))
+    });
+    holds(cors::NAMES_MAX, "more than 64 entries", |count| {
+        route(&format!("cors = {{ origins = \"*\", headers = [{}] }}", items(count, |i| format!("\"x-{i}\""))))
+    });
+    for edits in ["set", "add"] {
+        holds(header_edits::EDITS_MAX, "more than 16 entries", |count| {
+            route(&format!("request_headers.{edits} = {{ {} }}", items(count, |i| format!("x{i} = \"\""))))
+        });
+        holds(header_edits::LINES_MAX, "more than 16 entries", |count| {
+            route(&format!("response_headers.{edits}.x = [{}]", items(count, |i| format!("\"{i}\""))))
+        });
+    }
+    holds(header_edits::EDITS_MAX, "more than 16 entries", |count| {
+        route(&format!("request_headers.remove = [{}]", items(count, |i| format!("\"x{i}\""))))
+    });
+    holds(fields::KEY_FIELDS_MAX, "more than 8 entries", |count| {
+        let key = items(count, |i| format!("\"cookie:c{i}\""));
+        route(&format!("limits.rate = {{ requests = 1, key = [{key}] }}"))
+    });
+    holds(status::STATUSES_MAX, "more than 16 entries", |count| {
+        route(&format!("retries.statuses = [{}]", items(count, |i| (500 + i).to_string())))
+    });
+}
+
+#[test]
+fn error_pages_and_tests_are_bounded() {
+    holds(status::STATUSES_MAX, "more than 16 entries", |count| {
+        format!("[error_pages.p]\nbody = \"x\"\nstatuses = [{}]", items(count, |i| (400 + i).to_string()))
+    });
+    holds(error_page::PAGE_BYTES_MAX, "longer than 65536 bytes", |length| {
+        format!("[error_pages.p]\nstatuses = [500]\nbody = \"{}\"", "a".repeat(length))
+    });
+    holds(route::ERROR_PAGES_MAX, "more than 16 entries", |count| {
+        let pages: String =
+            (0..count).map(|i| format!("[error_pages.p{i}]\nstatuses = [500]\nbody = \"x\"\n")).collect();
+        pages + &route(&format!("error_pages = [{}]", items(count, |i| format!("\"p{i}\""))))
+    });
+    holds(expectation::HEADERS_MAX, "more than 100 entries", |count| {
+        let headers = items(count, |i| format!("x{i} = \"\""));
+        let request = format!("request = {{ url = \"http://a/\", headers = {{ {headers} }} }}");
+        route(&format!("[[tests]]\nname = \"t\"\nexpect.route = \"r\"\n{request}"))
+    });
+}
+
+#[test]
+fn regular_expressions_are_bounded_over_all_files() {
+    holds(pattern::PATTERNS_MAX, "more than 1000 regular expressions", |count| {
+        let routes =
+            (0..count).map(|i| format!("[[routes]]\nname = \"r{i}\"\nto = \"up\"\nmatch.path.regex = \"/{i}\"\n"));
+        format!("[upstreams.up]\nservers = [\"a:1\"]\n{}", routes.collect::<String>())
+    });
+}
+
+#[test]
+fn lists_of_the_process_are_bounded() {
+    let holds = |max: usize, text: &dyn Fn(usize) -> String| {
+        assert!(crate::parse_process(&source("s.toml", &text(max))).is_ok());
+        let faults = crate::parse_process(&source("s.toml", &text(max + 1))).unwrap_err();
+        assert!(faults.to_string().contains(&format!("more than {max} entries")), "{faults}");
+    };
+    holds(listener::TRUSTED_PROXIES_MAX, &|count| {
+        let proxies = items(count, |i| format!("\"10.0.{}.{}\"", i / 256, i % 256));
+        format!("[[listeners]]\naddress = \"[::]:0\"\ntrusted_proxies = [{proxies}]")
+    });
+    holds(process::NAME_SERVERS_MAX, &|count| {
+        format!("dns.servers = [{}]", items(count, |i| format!("\"10.0.0.{i}\"")))
+    });
 }

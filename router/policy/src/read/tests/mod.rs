@@ -4,6 +4,7 @@ mod bounds;
 mod example;
 mod expectations;
 mod faults;
+mod header_edits;
 mod process;
 mod robust;
 mod vocabulary;

@@ -8,9 +8,11 @@ use crate::{Faults, parse, parse_process};
 const DEMO: &str = include_str!("../../../fixtures/demo.toml");
 const PROCESS: &str = include_str!("../../../fixtures/sluice.toml");
 const BROKEN: &str = include_str!("../../../fixtures/broken.toml");
+const FULL: &str = include_str!("../../../fixtures/full.toml");
+const FULL_PROCESS: &str = include_str!("../../../fixtures/process.toml");
 
 /// What an editor that was interrupted, or a hand that slipped, leaves behind.
-const SPLICES: [&str; 16] = [
+const SPLICES: [&str; 20] = [
     "",
     "\"",
     "[",
@@ -27,6 +29,10 @@ const SPLICES: [&str; 16] = [
     "1e999",
     "[[routes]]\n",
     "99999999999999999999",
+    "{ regex = \"(a|\" }",
+    "[\"500-400\"]",
+    "{x}",
+    "http://[::1",
 ];
 
 fn read(text: &str) {
@@ -53,13 +59,13 @@ proptest! {
     }
 
     #[test]
-    fn no_words_of_the_format_panic(text in "((\\[\\[?(routes|plugins|upstreams|rollouts|x)\\.?[a\"]?\\]?\\]?|name|to|match|=|\\{|\\}|\"[a/%*:]{0,4}\"|-?[0-9]{1,3}|,| |\n){1,4}){0,24}") {
+    fn no_words_of_the_format_panic(text in "((\\[\\[?(routes|plugins|upstreams|rollouts|error_pages|tests|x)\\.?[a\"]?\\]?\\]?|name|to|match|redirect|rewrite|cors|mirror|limits|expect|request|=|\\{|\\}|\"[a/%*:]{0,4}\"|-?[0-9]{1,3}|,| |\n){1,4}){0,24}") {
         read(&text);
     }
 
     #[test]
     fn no_damaged_file_panics(
-        base in prop::sample::select(vec![DEMO, PROCESS, BROKEN]),
+        base in prop::sample::select(vec![DEMO, PROCESS, BROKEN, FULL, FULL, FULL_PROCESS]),
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..12, prop::sample::select(&SPLICES[..])), 1..6),
     ) {
         let mut text: Vec<char> = base.chars().collect();
