@@ -49,23 +49,31 @@ pub(crate) struct ResponseBody {
     exchange: Rc<Exchange>,
     /// Nothing is left to send.
     is_over: bool,
+    /// Its end is not told before it is asked for: hyper drops the length of a response that has no body.
+    keeps_length: bool,
     /// What ends the body, held back for one turn.
     fault: Option<BodyFault>,
 }
 
 impl ResponseBody {
-    /// `is_bare`: the response has no body on the wire, whatever its fields say (RFC 9110 section 6.4.1).
-    pub(crate) fn new(content: Content, exchange: Rc<Exchange>, is_bare: bool) -> Self {
-        let mut body = Self { content, exchange, is_over: false, fault: None };
-        body.is_over = is_bare || body.is_end_stream();
+    /// A body that goes out as it comes.
+    pub(crate) fn new(content: Content, exchange: Rc<Exchange>) -> Self {
+        let mut body = Self { content, exchange, is_over: false, keeps_length: false, fault: None };
+        body.is_over = body.is_end_stream();
         body
+    }
+
+    /// No body on the wire, whatever the fields of the response say (RFC 9110 section 6.4.1).
+    pub(crate) fn bare(content: Content, exchange: Rc<Exchange>, keeps_length: bool) -> Self {
+        Self { content, exchange, is_over: true, keeps_length, fault: None }
     }
 
     fn sent(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
         if let Some(chunk) = frame.data_ref() {
             self.exchange.record.sent(chunk.len());
         }
-        if self.is_end_stream() {
+        // Nobody asks for what comes after trailers.
+        if frame.is_trailers() || self.is_end_stream() {
             self.over();
         }
         frame
@@ -106,6 +114,7 @@ impl Body for ResponseBody {
         if let Some(fault) = self.fault.take() {
             return Poll::Ready(Some(Err(fault)));
         }
+        self.keeps_length = false;
         let polled = match &mut self.content {
             Content::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Content::Streamed(body) => Pin::new(&mut **body).poll_frame(cx),
@@ -122,13 +131,17 @@ impl Body for ResponseBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.content {
-            Content::Whole(bytes) => bytes.is_none(),
-            Content::Streamed(body) => body.is_end_stream(),
-        }
+        !self.keeps_length
+            && match &self.content {
+                Content::Whole(bytes) => bytes.is_none(),
+                Content::Streamed(body) => body.is_end_stream(),
+            }
     }
 
     fn size_hint(&self) -> SizeHint {
+        if self.keeps_length {
+            return SizeHint::default();
+        }
         match &self.content {
             Content::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Content::Streamed(body) => body.size_hint(),

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,14 +19,11 @@ use crate::chain;
 use crate::codec::Incoming;
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::expect::Hold;
+use crate::headers;
+use crate::linger::{DISCARDED_BYTES_MAX, DISCARDING_MAX};
 use crate::meter::Meter;
 use crate::stall::Stall;
-
-/// What is read of a body that nobody wants, before the connection is closed. Closing at once would reset the connection
-/// and take the answer with it (RFC 9112 section 9.6); more than this is a client that does not listen.
-const DISCARDED_BYTES_MAX: usize = 64 << 20;
-/// How long that reading may take.
-const DISCARDING_MAX: Duration = Duration::from_secs(2);
 
 /// The body of one request.
 pub(crate) struct Upload {
@@ -37,6 +34,8 @@ struct Inner {
     incoming: Incoming,
     meter: Option<(Meter, Weak<Exchange>)>,
     stall: Stall,
+    /// Keeps it from the server.
+    hold: Option<Hold>,
     /// Bytes that its route still allows, if it limits a body that declares no length.
     allowed_bytes: Option<u64>,
     progress: Progress,
@@ -63,7 +62,16 @@ impl Upload {
         }
         let stall = Stall::new(idle_max, None);
         let progress = Progress::Unread;
-        let inner = Inner { incoming, meter: None, stall, allowed_bytes: None, progress, bytes: 0, stopped_by: None };
+        let inner = Inner {
+            incoming,
+            meter: None,
+            stall,
+            hold: None,
+            allowed_bytes: None,
+            progress,
+            bytes: 0,
+            stopped_by: None,
+        };
         Some(Rc::new(Self { inner: RefCell::new(inner) }))
     }
 
@@ -89,6 +97,25 @@ impl Upload {
         self.inner.borrow().bytes
     }
 
+    /// Keeps it from the server for now.
+    pub(crate) fn hold(&self, hold: Hold) {
+        self.inner.borrow_mut().hold = Some(hold);
+    }
+
+    /// The server asks for it.
+    pub(crate) fn ask(&self) {
+        if let Some(hold) = &self.inner.borrow().hold {
+            hold.ask();
+        }
+    }
+
+    /// The head of the server's answer is there.
+    pub(crate) fn answered(&self) {
+        if let Some(hold) = &mut self.inner.borrow_mut().hold {
+            hold.answered();
+        }
+    }
+
     /// True when all of it was read.
     pub(crate) fn is_complete(&self) -> bool {
         self.inner.borrow().progress == Progress::Complete
@@ -105,8 +132,8 @@ impl Upload {
         self.inner.borrow_mut().allowed_bytes = None;
         let read_all = async {
             let mut left = DISCARDED_BYTES_MAX;
-            while let Some(Ok(chunk)) = poll_fn(|cx| self.inner.borrow_mut().poll_read(cx)).await {
-                match left.checked_sub(chunk.len()) {
+            while let Some(Ok(frame)) = poll_fn(|cx| self.inner.borrow_mut().poll_read(cx)).await {
+                match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
                     Some(rest) => left = rest,
                     None => break,
                 }
@@ -119,9 +146,13 @@ impl Upload {
 
 impl Inner {
     /// Reads for the server; ends with an error when the upload is stopped.
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         if self.progress == Progress::Stopped {
             return Poll::Ready(Some(Err(Stopped)));
+        }
+        if let Some(hold) = &mut self.hold {
+            ready!(hold.poll(cx));
+            self.hold = None;
         }
         match self.poll_read(cx) {
             Poll::Ready(_) if self.progress == Progress::Stopped => Poll::Ready(Some(Err(Stopped))),
@@ -129,13 +160,17 @@ impl Inner {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Stopped>>> {
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         loop {
             match self.incoming.poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => {
+                Poll::Ready(Some(Ok(mut frame))) => {
                     self.begin();
                     self.stall.moved();
-                    // Trailers are not passed on: what they may not hold is not worth their use so far.
+                    if let Some(trailers) = frame.trailers_mut() {
+                        headers::take_off_trailers(trailers);
+                        self.complete();
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
                     let Ok(chunk) = frame.into_data() else { continue };
                     self.bytes += chunk.len() as u64;
                     if !self.is_allowed(chunk.len()) {
@@ -145,7 +180,7 @@ impl Inner {
                         self.complete();
                     }
                     self.count(&chunk);
-                    return Poll::Ready(Some(Ok(chunk)));
+                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
                 }
                 Poll::Ready(Some(Err(_broken))) => return self.stop(Err(Error::BodyBroken)),
                 Poll::Ready(None) => {
@@ -183,7 +218,7 @@ impl Inner {
         }
     }
 
-    fn stop(&mut self, by: Result<Answer, Error>) -> Poll<Option<Result<Bytes, Stopped>>> {
+    fn stop(&mut self, by: Result<Answer, Error>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         self.progress = Progress::Stopped;
         self.stopped_by.get_or_insert(by);
         self.meter = None;
@@ -231,9 +266,7 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         match &self.0 {
             None => Poll::Ready(None),
-            Some(upload) => {
-                upload.inner.borrow_mut().poll_send(cx).map(|read| read.map(|chunk| chunk.map(Frame::data)))
-            }
+            Some(upload) => upload.inner.borrow_mut().poll_send(cx),
         }
     }
 

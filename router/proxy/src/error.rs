@@ -15,6 +15,9 @@ pub(crate) enum Error {
     /// A request target in a form that is not served here.
     #[error("malformed request target")]
     Target,
+    /// A longer one than is taken here.
+    #[error("request target too long")]
+    TargetTooLong,
     /// A path that cannot be brought into normal form.
     #[error("malformed path")]
     Path(#[source] PathFault),
@@ -27,6 +30,9 @@ pub(crate) enum Error {
     /// An expectation other than `100-continue` (RFC 9110 section 10.1.1).
     #[error("unknown expectation")]
     Expectation,
+    /// It came by here before (RFC 9110 section 7.6.3).
+    #[error("loop detected")]
+    Loop,
     /// A transfer coding besides `chunked` (RFC 9112 section 6.1).
     #[error("unknown transfer coding")]
     Coding,
@@ -51,6 +57,9 @@ pub(crate) enum Error {
     /// The client's connection is one too many.
     #[error("too many connections")]
     Overloaded,
+    /// A fault of this program.
+    #[error("internal error")]
+    Panicked,
     /// No route matches.
     #[error("no route")]
     NoRoute,

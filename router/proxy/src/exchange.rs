@@ -27,7 +27,9 @@ use crate::record::Record;
 use crate::trace::Trace;
 use crate::trail::Trail;
 use crate::worker::WorkerSnapshot;
-use crate::{chain, error_page, filters, forward, head, limits, list_servers, matching, pick, request_id, respond};
+use crate::{
+    chain, error_page, filters, forward, head, limits, list_servers, matching, panics, pick, request_id, respond,
+};
 
 /// Answers one request. Never fails: whatever goes wrong is an answer too.
 pub(crate) async fn answer(
@@ -36,7 +38,9 @@ pub(crate) async fn answer(
 ) -> Result<Response<ResponseBody>, Infallible> {
     let (parts, incoming) = request.into_parts();
     let exchange = Rc::new(Exchange::begin(connection, &parts, incoming));
-    let answer = run(&exchange, parts).await.unwrap_or_else(|error| respond::failure(&exchange, &error));
+    let counters = exchange.connection.worker.counters();
+    let ran = panics::caught(counters, "request", run(&exchange, parts)).await.unwrap_or(Err(Error::Panicked));
+    let answer = ran.unwrap_or_else(|error| respond::failure(&exchange, &error));
     let answer = filters::to_client(&exchange, answer);
     Ok(respond::finish(exchange, answer))
 }
@@ -45,7 +49,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
     let mut head = head::read(exchange, parts)?;
     exchange.trace.settle(&mut head.headers, || exchange.connection.worker.random());
     exchange.connection.admit()?;
-    if exchange.line().is_some_and(|line| head::is_asterisk(&line.target)) {
+    if head.is_for_router {
         return Ok(respond::options());
     }
     error_page::note(exchange, &head);
@@ -152,6 +156,12 @@ impl Exchange {
     /// Method and target, once the head was read.
     pub(crate) fn line(&self) -> Option<&Line> {
         self.line.get()
+    }
+
+    /// The address of the client: of the peer, unless that is a trusted proxy that names another.
+    pub(crate) fn client_address(&self) -> &HeaderValue {
+        let named = self.line().and_then(|line| line.client.as_ref());
+        named.unwrap_or(&self.connection.peer.address_field)
     }
 
     pub(crate) fn set_line(&self, line: Line) {

@@ -16,7 +16,7 @@ pub(crate) fn of_request<'a>(exchange: &'a Exchange, head: &'a Head) -> Option<R
         query: line.target.query(),
         host: head.host.name(),
         headers: &head.headers,
-        client_address: exchange.connection.peer.address_field.as_bytes(),
+        client_address: exchange.client_address().as_bytes(),
     })
 }
 

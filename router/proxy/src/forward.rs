@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
-use http::{Request, Response, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version, header};
 use http_body::Body;
 use sluice_snapshot::Reason;
 use sluice_snapshot::upstream::Failure;
@@ -197,11 +197,22 @@ fn from_server(
         // hyper passes over interim responses; what is left is a 101 that nobody asked for.
         return Err(Error::ServerMalformed);
     }
+    let via = exchange.connection.worker.pseudonym.entry(parts.version);
     parts.version = Version::HTTP_11;
-    headers::to_client(&mut parts.headers);
+    headers::to_client(&mut parts.headers, via)?;
+    if let Some(upload) = exchange.upload() {
+        upload.answered();
+    }
     let idle_max = exchange.connection.worker.settings.body_idle;
     let body = ServerBody::new(incoming, lease, idle_max, deadline);
-    Ok(Answer { position: None, response: Response::from_parts(parts, Content::Streamed(Box::new(body))) })
+    let content = if parts.status == StatusCode::RESET_CONTENT {
+        // There is none, whatever the server sends (RFC 9110 section 15.3.6).
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Content::Whole(None)
+    } else {
+        Content::Streamed(Box::new(body))
+    };
+    Ok(Answer { position: None, response: Response::from_parts(parts, content) })
 }
 
 /// Why an attempt was not enough.

@@ -7,20 +7,31 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, Method, Uri, header};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 use sluice_policy::{EncodedSlash, Underscores, path};
 
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::framing::check_coding;
 use crate::host::Host;
+use crate::{forwarded, headers};
+
+/// Bytes of a target; twice what every server ought to take (RFC 9112 section 3), and as much as most load balancers do.
+const TARGET_BYTES_MAX: usize = 16 << 10;
 
 /// What is left of a head after the checks; method and target are in [`Exchange::line`].
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// All fields, as sent.
+    /// The fields that concern more than this connection.
     pub(crate) headers: HeaderMap,
     /// The host.
     pub(crate) host: Host,
+    /// The client takes trailers.
+    pub(crate) takes_trailers: bool,
+    /// The client waits to be told to send its body.
+    pub(crate) expects_continue: bool,
+    /// It asks the router itself, not a server.
+    pub(crate) is_for_router: bool,
 }
 
 /// Method and target of a request, for as long as it is on its way.
@@ -30,35 +41,53 @@ pub(crate) struct Line {
     /// Path in normal form and query as sent.
     pub(crate) target: PathAndQuery,
     pub(crate) host: Host,
+    /// The client, if a trusted proxy stands in between.
+    pub(crate) client: Option<HeaderValue>,
 }
 
 /// Reads a head, and leaves its line in the exchange.
-pub(crate) fn read(exchange: &Exchange, mut parts: Parts) -> Result<Head, Error> {
-    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+pub(crate) fn read(exchange: &Exchange, parts: Parts) -> Result<Head, Error> {
+    let Parts { method, uri, version, mut headers, .. } = parts;
+    let connection = &exchange.connection;
+    let (peer, listener) = (&connection.peer, &*connection.listener);
+    if matches!(method, Method::CONNECT | Method::TRACE) {
         return Err(Error::Method);
     }
-    if parts.headers.len() > exchange.connection.worker.settings.header_fields_max {
+    if headers.len() > connection.worker.settings.header_fields_max {
         return Err(Error::HeadTooLarge);
     }
-    settle_underscores(&mut parts.headers, exchange.connection.listener.underscores)?;
-    check_coding(&parts.headers)?;
-    check_expectation(&parts.headers)?;
-    let host = Host::of(&parts.uri, &parts.headers, parts.version)?;
-    let target = normal_target(&parts.method, &parts.uri, exchange.connection.listener.encoded_slash)?;
-    exchange.set_line(Line { method: parts.method, target, host: host.clone() });
-    Ok(Head { headers: parts.headers, host })
+    check_coding(&headers)?;
+    // Clients of HTTP/1.0 know no interim responses (RFC 9110 section 10.1.1).
+    let expects_continue = expects_continue(&headers)? && version > Version::HTTP_10;
+    if connection.worker.pseudonym.is_in(&headers) {
+        return Err(Error::Loop);
+    }
+    let host = Host::of(&uri, &headers, version)?;
+    let target = normal_target(&method, &uri, listener.encoded_slash)?;
+    if listener.underscores == Underscores::Reject && headers.keys().any(|name| name.as_str().contains('_')) {
+        return Err(Error::FieldName);
+    }
+    let takes_trailers = headers::takes_trailers(&headers);
+    headers::from_client(&mut headers, peer.is_trusted, listener.underscores);
+    let is_for_router = is_asterisk(&target) || (method == Method::OPTIONS && is_spent(&mut headers));
+    let client = if peer.is_trusted { forwarded::client(&headers, listener) } else { None };
+    exchange.set_line(Line { method, target, host: host.clone(), client });
+    Ok(Head { headers, host, takes_trailers, expects_continue, is_for_router })
 }
 
 /// The target with its path in normal form; the asterisk of `OPTIONS *` stays one.
-fn normal_target(method: &Method, uri: &Uri, slash: EncodedSlash) -> Result<PathAndQuery, Error> {
+fn normal_target(method: &Method, uri: &Uri, encoded_slash: EncodedSlash) -> Result<PathAndQuery, Error> {
     if uri.scheme_str().is_some_and(|scheme| scheme != "http") {
         return Err(Error::Target);
     }
     let whole = uri.path_and_query().ok_or(Error::Target)?;
+    if whole.as_str().len() > TARGET_BYTES_MAX {
+        return Err(Error::TargetTooLong);
+    }
     if is_asterisk(whole) {
         return if method == Method::OPTIONS { Ok(whole.clone()) } else { Err(Error::Target) };
     }
-    match path::normalise(whole.path(), slash).map_err(Error::Path)? {
+    match path::normalise(whole.path(), encoded_slash).map_err(Error::Path)? {
         Cow::Borrowed(_) if whole.as_str().starts_with('/') => Ok(whole.clone()),
         normal => {
             let query = whole.query().map_or_else(String::new, |query| format!("?{query}"));
@@ -68,45 +97,34 @@ fn normal_target(method: &Method, uri: &Uri, slash: EncodedSlash) -> Result<Path
 }
 
 /// True for the target of `OPTIONS *`, which asks about the router itself (RFC 9110 section 9.3.7).
-pub(crate) fn is_asterisk(target: &PathAndQuery) -> bool {
+fn is_asterisk(target: &PathAndQuery) -> bool {
     target.as_str() == "*"
 }
 
-/// Servers in the manner of CGI read `x_user` as `x-user`, so that one of them could be forged by way of the other.
-fn settle_underscores(headers: &mut HeaderMap, underscores: Underscores) -> Result<(), Error> {
-    let has_underscore = |name: &&HeaderName| name.as_str().contains('_');
-    match underscores {
-        Underscores::Allow => Ok(()),
-        Underscores::Reject if headers.keys().any(|name| has_underscore(&name)) => Err(Error::FieldName),
-        Underscores::Reject => Ok(()),
-        Underscores::Drop => {
-            let doomed: Vec<HeaderName> = headers.keys().filter(has_underscore).cloned().collect();
-            for name in doomed {
-                headers.remove(name);
-            }
-            Ok(())
-        }
-    }
-}
-
-/// hyper takes any list of codings that ends in `chunked`, and undoes the last one only.
-fn check_coding(headers: &HeaderMap) -> Result<(), Error> {
-    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter().flat_map(|line| tokens(line.as_bytes()));
-    let Some(first) = codings.next() else { return Ok(()) };
-    if !first.eq_ignore_ascii_case(b"chunked") {
-        return Err(Error::Coding);
-    }
-    if codings.next().is_some() { Err(Error::Framing) } else { Ok(()) }
-}
-
-/// hyper answers `100-continue` by itself when the body is first asked for; anything else cannot be met.
-fn check_expectation(headers: &HeaderMap) -> Result<(), Error> {
-    let mut expectations = headers.get_all(header::EXPECT).iter().flat_map(|line| tokens(line.as_bytes()));
+/// True if the client waits to be told to send its body. No other expectation can be met.
+fn expects_continue(headers: &HeaderMap) -> Result<bool, Error> {
+    let mut expectations = headers.get_all(header::EXPECT).iter().flat_map(|line| tokens(line.as_bytes())).peekable();
+    let is_there = expectations.peek().is_some();
     if expectations.all(|expectation| expectation.eq_ignore_ascii_case(b"100-continue")) {
-        Ok(())
+        Ok(is_there)
     } else {
         Err(Error::Expectation)
     }
+}
+
+/// Counts `Max-Forwards` down; true if it was used up, so that the request goes no further (RFC 9110 section 7.6.2). What
+/// is no single number counts nothing, and is taken off.
+fn is_spent(headers: &mut HeaderMap) -> bool {
+    let mut lines = headers.get_all(header::MAX_FORWARDS).iter();
+    let Some(first) = lines.next() else { return false };
+    let digits = first.to_str().ok().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let count = digits.filter(|_| lines.next().is_none()).map(|digits| digits.parse::<u64>().unwrap_or(u64::MAX));
+    match count {
+        Some(0) => return true,
+        Some(count) => drop(headers.insert(header::MAX_FORWARDS, HeaderValue::from(count - 1))),
+        None => drop(headers.remove(header::MAX_FORWARDS)),
+    }
+    false
 }
 
 /// The elements of a comma-separated field line (RFC 9110 section 5.6.1); empty ones do not count.
@@ -116,8 +134,6 @@ pub(crate) fn tokens(line: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn target(method: &Method, uri: &str) -> Option<String> {
@@ -138,20 +154,5 @@ mod tests {
     fn an_asterisk_belongs_to_options() {
         assert_eq!(target(&Method::OPTIONS, "*").as_deref(), Some("*"));
         assert_eq!(target(&Method::GET, "*"), None);
-    }
-
-    #[test]
-    fn only_one_chunked_is_a_coding() {
-        let check = |lines: &[&'static str]| {
-            let mut headers = HeaderMap::new();
-            for line in lines {
-                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(line));
-            }
-            check_coding(&headers)
-        };
-        assert!(check(&[]).is_ok() && check(&["Chunked"]).is_ok());
-        assert!(matches!(check(&["gzip, chunked"]), Err(Error::Coding)));
-        assert!(matches!(check(&["chunked", "chunked"]), Err(Error::Framing)));
-        assert!(matches!(check(&["chunked, gzip"]), Err(Error::Framing)));
     }
 }

@@ -3,12 +3,17 @@
 //! Taking off comes first in both directions, so that no `Connection` line can name away what we set (RFC 9110
 //! section 7.6.1).
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use sluice_policy::Underscores;
 use sluice_policy::filter::HeaderEdits;
 
-use crate::connection::Peer;
+use crate::error::Error;
 use crate::filters::edits;
+use crate::forwarded;
+use crate::framing::{check_coding, one_length};
 use crate::head::tokens;
+use crate::peer::Peer;
 
 /// Names the request; ours alone in both directions.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-sluice-request-id");
@@ -19,15 +24,11 @@ pub(crate) const TAG: HeaderName = HeaderName::from_static("x-sluice-tag");
 /// Why the router itself answered (RFC 9209).
 pub(crate) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
 /// Fields with this prefix are said by routers only.
 const OWN_PREFIX: &str = "x-sluice-";
-/// How this router names itself in `Via` (RFC 9110 section 7.6.3) and `Proxy-Status`.
-const VIA: HeaderValue = HeaderValue::from_static("1.1 sluice");
-const HTTP: HeaderValue = HeaderValue::from_static("http");
+const TRAILERS: HeaderValue = HeaderValue::from_static("trailers");
+const TE: HeaderValue = HeaderValue::from_static("te");
+const CHUNKED: HeaderValue = HeaderValue::from_static("chunked");
 
 /// The host of a request on either side of this router.
 #[derive(Clone, Copy, Debug)]
@@ -38,39 +39,115 @@ pub(crate) struct Hosts<'a> {
     pub(crate) sent: &'a HeaderValue,
 }
 
-/// Readies the fields of a request for the server. The edits of its route come between taking off and putting on: no
-/// `Connection` line undoes them, and they undo nothing that this router vouches for.
-pub(crate) fn to_server(
-    headers: &mut HeaderMap,
-    hosts: Hosts<'_>,
-    peer: &Peer,
-    request_id: &HeaderValue,
-    edits: &HeaderEdits,
-) {
-    take_off(headers, |name| is_of_connection(name) || is_of_peer(name));
-    if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
-        // hyper has checked that they are equal.
-        let first = headers[header::CONTENT_LENGTH].clone();
-        headers.insert(header::CONTENT_LENGTH, first);
+/// What this router says of a request to the server.
+#[derive(Clone, Copy)]
+pub(crate) struct Vouched<'a> {
+    pub(crate) hosts: Hosts<'a>,
+    pub(crate) peer: &'a Peer,
+    pub(crate) via: &'a HeaderValue,
+    pub(crate) request_id: &'a HeaderValue,
+    /// The client takes trailers.
+    pub(crate) takes_trailers: bool,
+    /// There is a body.
+    pub(crate) has_body: bool,
+}
+
+/// Takes off what a client says to this router only, and what it has no say in. Done before anything is matched, so that
+/// routes, plugins and servers see the same fields.
+pub(crate) fn from_client(headers: &mut HeaderMap, is_peer_trusted: bool, underscores: Underscores) {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        headers.remove(header::CONTENT_LENGTH);
     }
+    take_off(headers, |name| {
+        is_of_connection(name)
+            || is_answered_here(name)
+            || (!is_peer_trusted && forwarded::is_of_way(name))
+            // Servers in the manner of CGI read `x_user` as `x-user`.
+            || (underscores == Underscores::Drop && name.contains('_'))
+    });
+    join_cookies(headers);
+    one_length(headers);
+}
+
+/// Readies the fields of a request for the server. The edits of its route come after taking off and before putting on: no
+/// `Connection` line undoes them, and they undo nothing that this router vouches for.
+pub(crate) fn to_server(headers: &mut HeaderMap, vouched: &Vouched<'_>, edits: &HeaderEdits) {
     edits::apply(edits, headers);
-    headers.insert(header::HOST, hosts.sent.clone());
-    headers.append(header::VIA, VIA);
-    headers.insert(FORWARDED_FOR, peer.address_field.clone());
-    headers.insert(FORWARDED_PROTO, HTTP);
-    headers.insert(FORWARDED_HOST, hosts.asked.clone());
-    headers.insert(header::FORWARDED, peer.forwarded_field.clone());
-    headers.insert(REQUEST_ID, request_id.clone());
+    headers.insert(header::HOST, vouched.hosts.sent.clone());
+    headers.append(header::VIA, vouched.via.clone());
+    forwarded::put_on(headers, vouched.peer, vouched.hosts.asked);
+    headers.insert(REQUEST_ID, vouched.request_id.clone());
+    if vouched.takes_trailers {
+        // Of one connection as well, and said anew on the next (RFC 9110 section 10.1.4).
+        headers.insert(header::TE, TRAILERS);
+        headers.insert(header::CONNECTION, TE);
+    }
+    if vouched.has_body && !headers.contains_key(header::CONTENT_LENGTH) {
+        // hyper sends a body of GET or HEAD only if its framing is said.
+        headers.insert(header::TRANSFER_ENCODING, CHUNKED);
+    }
 }
 
 /// Readies the fields of a server's response for the client.
-pub(crate) fn to_client(headers: &mut HeaderMap) {
+///
+/// # Errors
+/// A coding that hyper has not undone: the client would take it for a part of the body.
+pub(crate) fn to_client(headers: &mut HeaderMap, via: HeaderValue) -> Result<(), Error> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
+        check_coding(headers).map_err(|_| Error::ServerMalformed)?;
         // The coding won over a length that the server sent beside it (RFC 9112 section 6.3).
         headers.remove(header::CONTENT_LENGTH);
     }
     take_off(headers, is_of_connection);
-    headers.append(header::VIA, VIA);
+    one_length(headers);
+    headers.append(header::VIA, via);
+    Ok(())
+}
+
+/// Takes off what may not stand in trailers: what frames, routes or authorises a message, changes how it is processed, or
+/// is said by routers (RFC 9110 section 6.5.1).
+pub(crate) fn take_off_trailers(trailers: &mut HeaderMap) {
+    take_off(trailers, |name| {
+        is_of_connection(name)
+            || is_answered_here(name)
+            || forwarded::is_of_way(name)
+            || name.starts_with("if-")
+            || matches!(
+                name,
+                "authorization"
+                    | "cache-control"
+                    | "content-encoding"
+                    | "content-length"
+                    | "content-range"
+                    | "content-type"
+                    | "cookie"
+                    | "host"
+                    | "max-forwards"
+                    | "proxy-status"
+                    | "range"
+                    | "set-cookie"
+                    | "trailer"
+                    | "via"
+                    | "www-authenticate"
+            )
+    });
+}
+
+/// True if a client says that it takes trailers (RFC 9110 section 10.1.4).
+pub(crate) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TE).iter().flat_map(|line| tokens(line.as_bytes()));
+    codings.any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+}
+
+/// Joins the crumbs that HTTP/2 allows a `Cookie` to be split into: servers read one line (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_maybe_shared(Bytes::from(crumbs.join(&b"; "[..]))) {
+        headers.insert(header::COOKIE, joined);
+    }
 }
 
 /// Removes every field that `is_doomed` names, and every field that a `Connection` line nominates.
@@ -89,8 +166,7 @@ fn is_end_to_end(name: &HeaderName) -> bool {
     matches!(name.as_str(), "host" | "content-length")
 }
 
-/// Fields of one connection (RFC 9110 section 7.6.1), and what only routers say. Trailers are not passed on, so neither
-/// are the fields that announce them.
+/// Fields of one connection (RFC 9110 section 7.6.1), and what only routers say.
 fn is_of_connection(name: &str) -> bool {
     matches!(
         name,
@@ -100,29 +176,20 @@ fn is_of_connection(name: &str) -> bool {
             | "proxy-authenticate"
             | "proxy-authorization"
             | "te"
-            | "trailer"
             | "transfer-encoding"
             | "upgrade"
     ) || name.starts_with(OWN_PREFIX)
 }
 
-/// What a client says about the path behind it, which nobody vouches for; and `Expect`, which hyper answers.
-fn is_of_peer(name: &str) -> bool {
-    matches!(
-        name,
-        "x-forwarded-for"
-            | "x-forwarded-proto"
-            | "x-forwarded-host"
-            | "x-forwarded-port"
-            | "x-real-ip"
-            | "forwarded"
-            | "expect"
-            | "http2-settings"
-    )
+/// What a client asks of its connection to this router.
+fn is_answered_here(name: &str) -> bool {
+    matches!(name, "expect" | "http2-settings")
 }
 
 #[cfg(test)]
 mod tests {
+    use sluice_policy::ListenerConfig;
+
     use super::*;
 
     fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
@@ -136,10 +203,14 @@ mod tests {
 
     fn sent(lines: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = headers(lines);
-        let peer = Peer::new("10.0.0.9:1234".parse().unwrap());
-        let host = HeaderValue::from_static("a");
-        let hosts = Hosts { asked: &host, sent: &host };
-        to_server(&mut headers, hosts, &peer, &HeaderValue::from_static("id"), &HeaderEdits::default());
+        let (address, local) = ("10.0.0.9:1234".parse().unwrap(), "10.0.0.1:80".parse().unwrap());
+        let peer = Peer::new(address, local, &ListenerConfig::new(local));
+        let [a, id, via] = ["a", "id", "1.1 sluice-1"].map(HeaderValue::from_static);
+        from_client(&mut headers, false, Underscores::Drop);
+        let hosts = Hosts { asked: &a, sent: &a };
+        let vouched =
+            Vouched { hosts, peer: &peer, via: &via, request_id: &id, takes_trailers: false, has_body: false };
+        to_server(&mut headers, &vouched, &HeaderEdits::default());
         headers
     }
 
@@ -154,12 +225,14 @@ mod tests {
             ("te", "trailers"),
             ("upgrade", "websocket"),
             ("transfer-encoding", "chunked"),
+            ("x_four", "4"),
             ("proxy-authorization", "secret"),
         ]);
         let mut names: Vec<&str> = sent.keys().map(HeaderName::as_str).collect();
         names.sort_unstable();
-        let ours = ["forwarded", "host", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"];
-        assert_eq!(names, [&ours[..], &["x-sluice-request-id", "x-three"]].concat());
+        let way = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto"];
+        let expected = [&["forwarded", "host", "via"], &way[..], &["x-sluice-request-id", "x-three"]].concat();
+        assert_eq!(names, expected);
     }
 
     #[test]
@@ -181,10 +254,38 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beside_a_coding_is_dropped() {
-        let mut headers = headers(&[("transfer-encoding", "chunked"), ("content-length", "3"), ("via", "1.0 before")]);
-        to_client(&mut headers);
-        assert!(!headers.contains_key("content-length") && !headers.contains_key("transfer-encoding"));
-        assert_eq!(headers.get_all("via").iter().collect::<Vec<_>>(), ["1.0 before", "1.1 sluice"]);
+    fn a_response_keeps_one_framing() {
+        let via = HeaderValue::from_static("1.1 sluice-1");
+        let mut coded = headers(&[("transfer-encoding", "chunked"), ("content-length", "3"), ("via", "1.0 before")]);
+        to_client(&mut coded, via.clone()).unwrap();
+        assert!(!coded.contains_key("content-length") && !coded.contains_key("transfer-encoding"));
+        assert_eq!(coded.get_all("via").iter().collect::<Vec<_>>(), ["1.0 before", "1.1 sluice-1"]);
+        let mut counted = headers(&[("content-length", "3, 3"), ("content-length", "3")]);
+        to_client(&mut counted, via.clone()).unwrap();
+        assert_eq!(counted.get_all("content-length").iter().collect::<Vec<_>>(), ["3"]);
+        let mut coded_twice = headers(&[("transfer-encoding", "gzip, chunked")]);
+        assert!(matches!(to_client(&mut coded_twice, via), Err(Error::ServerMalformed)));
+    }
+
+    #[test]
+    fn crumbs_of_a_cookie_are_joined() {
+        let sent = sent(&[("cookie", "a=1"), ("cookie", "b=2; c=3")]);
+        assert_eq!(sent.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2; c=3"]);
+    }
+
+    #[test]
+    fn what_steers_a_message_is_no_trailer() {
+        let mut trailers = headers(&[
+            ("grpc-status", "5"),
+            ("x-sum", "9"),
+            ("content-length", "1"),
+            ("authorization", "x"),
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-sluice-variant", "canary"),
+            ("if-match", "x"),
+            ("set-cookie", "a=1"),
+        ]);
+        take_off_trailers(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status", "x-sum"]);
     }
 }

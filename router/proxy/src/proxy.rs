@@ -13,6 +13,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::access_log::AccessLog;
 use crate::listener::{self, BindError, Bound};
 use crate::reaper::Reaper;
+use crate::via::Pseudonym;
 use crate::worker;
 
 /// What does not change while the data plane runs.
@@ -126,6 +127,7 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
     let stop = CancellationToken::new();
     let guard = stop.clone().drop_guard();
     let (settings, shared) = (Arc::new(settings), Arc::new(shared));
+    let number = rand::random();
     let mut running = Vec::new();
     for (index, sockets) in sockets.into_iter().enumerate() {
         let seed = worker::Seed {
@@ -135,6 +137,8 @@ pub fn start(settings: Settings, shared: Shared) -> Result<Proxy, StartError> {
             stop: stop.child_token(),
             reaper: reaper.clone(),
             access_log: access_log.as_ref().map(|log| log.lines(index)),
+            // Each worker has its own copy, so that naming it touches nothing that another worker touches.
+            pseudonym: Pseudonym::new(number),
         };
         running.push(spawn(seed, sockets).map_err(StartError::Worker)?);
     }

@@ -91,7 +91,7 @@ impl Record {
             time_ms: exchange.now_ms,
             request_id: exchange.request_id_text(),
             trace_id: exchange.trace.id(),
-            client: peer,
+            client: exchange.client_address().to_str().unwrap_or(peer),
             peer,
             protocol: protocol(exchange.version),
             method: line.map(|line| line.method.as_str()),

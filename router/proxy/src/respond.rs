@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version, header};
+use http_body::Body;
 use sluice_snapshot::Reason;
 
 use crate::answer::{Answer, Content, ResponseBody};
@@ -32,6 +33,7 @@ fn meaning(error: &Error) -> Meaning {
     match error {
         Error::Host => of(StatusCode::BAD_REQUEST, Reason::InvalidHost, "http_request_error"),
         Error::Target => of(StatusCode::BAD_REQUEST, Reason::InvalidTarget, "http_request_error"),
+        Error::TargetTooLong => of(StatusCode::URI_TOO_LONG, Reason::TargetTooLong, "http_request_error"),
         Error::Path(_) => of(StatusCode::BAD_REQUEST, Reason::InvalidPath, "http_request_error"),
         Error::FieldName => of(StatusCode::BAD_REQUEST, Reason::InvalidFieldName, "http_request_error"),
         Error::Framing => of(StatusCode::BAD_REQUEST, Reason::InvalidFraming, "http_request_error"),
@@ -40,6 +42,8 @@ fn meaning(error: &Error) -> Meaning {
         Error::Expectation => of(StatusCode::EXPECTATION_FAILED, Reason::UnknownExpectation, "http_request_error"),
         Error::Method => of(StatusCode::NOT_IMPLEMENTED, Reason::MethodRefused, "http_request_denied"),
         Error::Coding => of(StatusCode::NOT_IMPLEMENTED, Reason::UnknownCoding, "http_request_error"),
+        Error::Loop => of(StatusCode::LOOP_DETECTED, Reason::LoopDetected, "proxy_loop_detected"),
+        Error::Panicked => of(StatusCode::INTERNAL_SERVER_ERROR, Reason::Panicked, "proxy_internal_error"),
         Error::BodyTooLarge => of(StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge, "http_request_error"),
         Error::RateLimited { .. } => of(StatusCode::TOO_MANY_REQUESTS, Reason::RateLimited, "http_request_error"),
         Error::RouteBusy => of(StatusCode::SERVICE_UNAVAILABLE, Reason::RouteBusy, "connection_limit_reached"),
@@ -151,6 +155,23 @@ pub(crate) fn finish(exchange: Rc<Exchange>, answer: Answer) -> Response<Respons
     if (is_early && !connection.is_http2()) || connection.is_last_answer(exchange.started) {
         fields.insert(header::CONNECTION, CLOSE);
     }
-    let is_bare = exchange.is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Response::from_parts(parts, ResponseBody::new(content, exchange, is_bare))
+    if exchange.version == Version::HTTP_10 && is_unframed(fields, &content) {
+        // hyper would promise to keep the connection, and then close it.
+        fields.insert(header::CONNECTION, CLOSE);
+    }
+    let is_unchanged = parts.status == StatusCode::NOT_MODIFIED;
+    let body = if is_unchanged || exchange.is_head || parts.status == StatusCode::NO_CONTENT {
+        ResponseBody::bare(content, exchange, is_unchanged && parts.headers.contains_key(header::CONTENT_LENGTH))
+    } else {
+        ResponseBody::new(content, exchange)
+    };
+    Response::from_parts(parts, body)
+}
+
+/// True if only the end of the connection ends this body, for a client that knows no chunks.
+fn is_unframed(fields: &HeaderMap, content: &Content) -> bool {
+    match content {
+        Content::Whole(_) => false,
+        Content::Streamed(body) => !fields.contains_key(header::CONTENT_LENGTH) && !body.is_end_stream(),
+    }
 }

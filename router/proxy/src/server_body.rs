@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::client::Lease;
 use crate::codec::Incoming;
+use crate::headers;
 use crate::stall::{Expired, Stall};
 
 /// Why a response broke off after its head.
@@ -63,32 +64,31 @@ impl ServerBody {
 
     /// What has come already.
     fn poll_ready_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        loop {
-            let polled = self.incoming.poll_driven(cx);
-            return match polled {
-                Poll::Pending => Poll::Pending,
-                // Trailers are not passed on, like those of requests.
-                Poll::Ready(Some(Ok(frame))) if !frame.is_data() => continue,
-                Poll::Ready(Some(Ok(frame))) => {
-                    self.stall.moved();
-                    if self.incoming.is_end_stream() {
-                        self.release();
-                    } else if self.stall.is_late() {
-                        // A client that sips finds the body ready each time.
-                        self.lease = None;
-                        return Poll::Ready(Some(Err(BodyFault::Deadline)));
-                    }
-                    Poll::Ready(Some(Ok(frame)))
-                }
-                Poll::Ready(Some(Err(_broken))) => {
-                    self.lease = None;
-                    Poll::Ready(Some(Err(BodyFault::Truncated)))
-                }
-                Poll::Ready(None) => {
+        match self.incoming.poll_driven(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Some(Ok(mut frame))) => {
+                self.stall.moved();
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::take_off_trailers(trailers);
+                    // Nobody asks for what comes after them.
                     self.release();
-                    Poll::Ready(None)
+                } else if self.incoming.is_end_stream() {
+                    self.release();
+                } else if self.stall.is_late() {
+                    // A client that sips finds the body ready each time.
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(BodyFault::Deadline)));
                 }
-            };
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(_broken))) => {
+                self.lease = None;
+                Poll::Ready(Some(Err(BodyFault::Truncated)))
+            }
+            Poll::Ready(None) => {
+                self.release();
+                Poll::Ready(None)
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::listener;
 use crate::proxy::{Settings, Shared};
 use crate::reaper::{Reaper, Remains};
 use crate::upstream::{Group, Registry};
+use crate::via::Pseudonym;
 
 /// How often idle connections to servers are looked through: about twice within their life.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
@@ -52,6 +53,7 @@ pub(crate) struct Seed {
     pub(crate) stop: CancellationToken,
     pub(crate) reaper: Reaper,
     pub(crate) access_log: Option<Lines>,
+    pub(crate) pseudonym: Pseudonym,
 }
 
 /// One worker.
@@ -68,6 +70,8 @@ pub(crate) struct Worker {
     pub(crate) http1: http1::Builder,
     pub(crate) http2: h2::server::Builder,
     date: Date,
+    /// The name of this process in `Via`.
+    pub(crate) pseudonym: Pseudonym,
     /// Where the fields of a plugin call are packed; kept, so that packing allocates nothing.
     pub(crate) blob: RefCell<Vec<u8>>,
     /// `None` if nothing is to be logged.
@@ -145,6 +149,8 @@ impl Worker {
         // flushing what was answered to it.
         http1.header_read_timeout(None).pipeline_flush(false);
         http1.max_buf_size(seed.settings.head_bytes_max.max(HEAD_BYTES_LEAST));
+        // The buffer is a bound to whole reads only.
+        http1.max_header_size(seed.settings.head_bytes_max);
         if seed.settings.header_fields_max != HYPERS_FIELDS_MAX {
             http1.max_headers(seed.settings.header_fields_max);
         }
@@ -164,6 +170,7 @@ impl Worker {
             http1,
             http2,
             date: Date::default(),
+            pseudonym: seed.pseudonym,
             blob: RefCell::default(),
             access_log: seed.access_log,
             random: RefCell::new(rand::make_rng()),

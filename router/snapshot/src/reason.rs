@@ -40,6 +40,8 @@ reasons! {
     InvalidHost = "invalid_host",
     /// A request target in a form that is not served here.
     InvalidTarget = "invalid_target",
+    /// A longer target than is taken here.
+    TargetTooLong = "target_too_long",
     /// A path without a normal form.
     InvalidPath = "invalid_path",
     /// A field name with an underscore, where the listener refuses it.
@@ -54,6 +56,8 @@ reasons! {
     MethodRefused = "method_refused",
     /// The request came through this router before.
     LoopDetected = "loop_detected",
+    /// A fault of this program ended the request.
+    Panicked = "panicked",
     /// The body ended before its end, or breaks its grammar.
     BodyBroken = "body_broken",
     /// The body stood still for too long.

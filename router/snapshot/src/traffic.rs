@@ -49,6 +49,8 @@ pub struct WorkerTraffic {
     pub retries: AtomicU64,
     /// Connections opened to servers.
     pub upstream_connects: AtomicU64,
+    /// Requests and connections that a fault of this program ended.
+    pub panics: AtomicU64,
     /// Requests that no route matched.
     pub unrouted: AtomicU64,
     /// Answers of the router's own, and responses that broke off, by reason.

@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::time::sleep_until;
 
+use super::server_stream::ServerStream;
 use super::{SendFault, Waiting, connect};
 use crate::body::RequestBody;
 use crate::codec::{self, Incoming};
@@ -20,7 +21,7 @@ use crate::stream::SharedStream;
 pub(crate) struct ServerConnection {
     sender: http1::SendRequest<RequestBody>,
     /// `None` when the connection has ended.
-    driver: Option<http1::Connection<TokioIo<SharedStream>, RequestBody>>,
+    driver: Option<http1::Connection<TokioIo<ServerStream>, RequestBody>>,
     stream: SharedStream,
     served: u64,
 }
@@ -29,7 +30,7 @@ impl ServerConnection {
     /// Connects to `address` (`host:port`) within `limit`.
     pub(crate) async fn open(address: &str, limit: Duration) -> Result<Self, Error> {
         let stream = SharedStream::new(connect(address, limit).await?);
-        let shaken = http1::handshake(TokioIo::new(stream.clone())).await;
+        let shaken = http1::handshake(TokioIo::new(ServerStream(stream.clone()))).await;
         let (sender, driver) = shaken.map_err(|error| Error::ServerClosed(codec::Error::Http1(error)))?;
         Ok(Self { sender, driver: Some(driver), stream, served: 0 })
     }

@@ -5,6 +5,7 @@
 
 mod http1;
 mod http2;
+mod server_stream;
 
 use std::pin::Pin;
 use std::rc::Rc;

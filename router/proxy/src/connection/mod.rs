@@ -18,8 +18,8 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
-use http::HeaderValue;
 use sluice_policy::ListenerConfig;
+use sluice_snapshot::Reason;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -28,11 +28,14 @@ use self::frames::PREFACE;
 use self::timed::TimedStream;
 use crate::drain::{OpenConnection, Stage};
 use crate::error::Error;
+use crate::peer::Peer;
 use crate::stream::SharedStream;
 use crate::worker::Worker;
+use crate::{linger, panics};
 
 /// What a client gets that did not finish its head in time (RFC 9110 section 15.5.9). hyper only closes.
-const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\
+    proxy-status: sluice; error=http_request_error; details=\"head_timeout\"\r\n\r\n";
 /// Connections that were opened together do not end together: each is up to a tenth younger than the bound when it ends.
 const AGE_JITTER_PARTS: u64 = 10;
 /// How finely that tenth is divided.
@@ -52,14 +55,25 @@ pub(crate) struct Connection {
     is_http2: Cell<bool>,
     /// It is one too many.
     is_refused: bool,
+    /// The client has closed its sending half.
+    is_read_out: Cell<bool>,
 }
 
 impl Connection {
-    fn new(worker: Rc<Worker>, listener: Rc<ListenerConfig>, peer: SocketAddr, is_refused: bool) -> Self {
+    fn new(worker: Rc<Worker>, listener: Rc<ListenerConfig>, peer: Peer, is_refused: bool) -> Self {
         let now = Instant::now();
         let old_at = now + jittered(worker.settings.connection_age_max, worker.random());
-        let (peer, clock) = (Peer::new(peer), Clock::new(now));
-        Self { worker, listener, peer, clock, requests: Cell::new(0), old_at, is_http2: Cell::new(false), is_refused }
+        Self {
+            worker,
+            listener,
+            peer,
+            clock: Clock::new(now),
+            requests: Cell::new(0),
+            old_at,
+            is_http2: Cell::new(false),
+            is_refused,
+            is_read_out: Cell::new(false),
+        }
     }
 
     /// A request begins.
@@ -106,24 +120,6 @@ fn jittered(age: Duration, random: u64) -> Duration {
     age - age / steps * step
 }
 
-/// Who is at the other end, in the forms that requests need.
-#[derive(Debug)]
-pub(crate) struct Peer {
-    /// The address without port.
-    pub(crate) address_field: HeaderValue,
-    /// `Forwarded` (RFC 7239).
-    pub(crate) forwarded_field: HeaderValue,
-}
-
-impl Peer {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        let ip = address.ip().to_canonical();
-        let node = if ip.is_ipv6() { format!("\"[{ip}]\"") } else { ip.to_string() };
-        let field = |text: String| HeaderValue::try_from(text).expect("invariant: an address is visible ASCII");
-        Self { address_field: field(ip.to_string()), forwarded_field: field(format!("for={node};proto=http")) }
-    }
-}
-
 /// Serves a connection to its end.
 pub(crate) async fn serve(
     worker: Rc<Worker>,
@@ -136,22 +132,34 @@ pub(crate) async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay refused");
     }
+    let peer = Peer::new(peer, stream.local_addr().unwrap_or(listener.address), &listener);
     let stream = SharedStream::new(stream);
     let connection = Rc::new(Connection::new(Rc::clone(&worker), listener, peer, open.is_beyond()));
-    let mut timed = TimedStream::new(stream.clone(), Rc::clone(&connection));
+    // A panic outside of a request ends this connection, and no other.
+    let _ended = panics::caught(worker.counters(), "connection", drive(&connection, stream, &open)).await;
+    worker.counters().connections.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn drive(connection: &Rc<Connection>, stream: SharedStream, open: &OpenConnection) {
+    let worker = &connection.worker;
+    let mut timed = TimedStream::new(stream.clone(), Rc::clone(connection));
     let mut timer = pin!(sleep_until(Instant::now() + worker.settings.header_read));
-    let ending = match begin(&connection, &mut timed, &open, timer.as_mut()).await {
-        Ok(Protocol::Http1) => http1::serve(&connection, timed, timer).await,
+    let ending = match begin(connection, &mut timed, open, timer.as_mut()).await {
+        Ok(Protocol::Http1) => http1::serve(connection, timed, timer).await,
         Ok(Protocol::Http2) => {
             connection.is_http2.set(true);
-            Box::pin(http2::serve(&connection, timed, timer)).await
+            Box::pin(http2::serve(connection, timed, timer)).await
         }
         Err(ending) => ending,
     };
     if ending == Ending::HeadLate && !connection.is_http2() {
+        worker.counters().reasons.count(Reason::HeadTimeout);
         stream.write_now(HEAD_TIMED_OUT);
     }
-    worker.counters().connections.fetch_sub(1, Ordering::Relaxed);
+    let is_ours = ending == Ending::Closed && !connection.is_read_out.get();
+    if is_ours && !connection.is_http2() && worker.connections.stage() == Stage::Serving {
+        linger::close(stream).await;
+    }
 }
 
 /// What a client speaks.

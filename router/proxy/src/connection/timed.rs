@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
+use sluice_snapshot::Reason;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
@@ -18,6 +19,23 @@ use crate::stream::SharedStream;
 /// Bytes of the first read: as many as hyper's first, so that telling the protocols apart costs no read of its own.
 const FIRST_READ_BYTES: usize = 8 << 10;
 
+/// Where a status line has its status.
+const STATUS_AT: std::ops::Range<usize> = 9..12;
+
+const MALFORMED: &[u8] = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\
+    proxy-status: sluice; error=http_request_error; details=\"malformed_head\"\r\n\r\n";
+const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\
+    proxy-status: sluice; error=http_request_error; details=\"head_too_large\"\r\n\r\n";
+
+/// The refusal of a head that could not be read, for the same reason for which hyper refused it. A target that is too long
+/// for hyper is longer than any that is taken here, so the head is too large.
+fn refusal(said: &[u8]) -> (Reason, &'static [u8]) {
+    match said.get(STATUS_AT) {
+        Some(b"414" | b"431") => (Reason::HeadTooLarge, TOO_LARGE),
+        _ => (Reason::MalformedHead, MALFORMED),
+    }
+}
+
 /// A client's stream.
 pub(super) struct TimedStream {
     stream: SharedStream,
@@ -26,11 +44,13 @@ pub(super) struct TimedStream {
     ahead: BytesMut,
     /// Looks at what comes in over HTTP/2.
     frames: Option<Rc<Frames>>,
+    /// Requests of the connection whose responses were all written.
+    requests_out: u64,
 }
 
 impl TimedStream {
     pub(super) fn new(stream: SharedStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection, ahead: BytesMut::new(), frames: None }
+        Self { stream, connection, ahead: BytesMut::new(), frames: None, requests_out: 0 }
     }
 
     /// What was read ahead.
@@ -81,6 +101,8 @@ impl AsyncRead for TimedStream {
                 None if !self.connection.clock.is_busy() => self.connection.clock.head_begun(),
                 None => {}
             }
+        } else if polled.is_ready() {
+            self.connection.is_read_out.set(true);
         }
         polled
     }
@@ -88,6 +110,9 @@ impl AsyncRead for TimedStream {
 
 impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.is_hypers_own() {
+            return self.write_refusal(bytes, bytes.len());
+        }
         let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(&polled);
         polled
@@ -98,6 +123,10 @@ impl AsyncWrite for TimedStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.is_hypers_own() {
+            let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+            return self.write_refusal(first, slices.iter().map(|slice| slice.len()).sum());
+        }
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.wrote(&polled);
         polled
@@ -108,6 +137,10 @@ impl AsyncWrite for TimedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.connection.clock.is_busy() {
+            // hyper flushes when it has nothing left to write.
+            self.requests_out = self.connection.requests.get();
+        }
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
@@ -117,6 +150,21 @@ impl AsyncWrite for TimedStream {
 }
 
 impl TimedStream {
+    /// True if what hyper writes now belongs to no request: it refuses a head that it could not read, and says nothing of
+    /// why. Every response before it was flushed, so nothing else can begin here.
+    fn is_hypers_own(&self) -> bool {
+        let connection = &self.connection;
+        self.frames.is_none() && !connection.clock.is_busy() && self.requests_out == connection.requests.get()
+    }
+
+    /// Says the same as hyper, and why. The socket has room for it, for nothing waits there.
+    fn write_refusal(&self, said: &[u8], bytes: usize) -> Poll<io::Result<usize>> {
+        let (reason, refusal) = refusal(said);
+        self.connection.worker.counters().reasons.count(reason);
+        self.stream.write_now(refusal);
+        Poll::Ready(Ok(bytes))
+    }
+
     fn wrote(&self, polled: &Poll<io::Result<usize>>) {
         self.connection.clock.wrote(polled.is_pending());
         if let (Some(frames), Poll::Ready(Ok(bytes))) = (&self.frames, polled) {

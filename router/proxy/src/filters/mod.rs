@@ -16,7 +16,7 @@ use crate::body::RequestBody;
 use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::head::Head;
-use crate::headers;
+use crate::{expect, headers};
 
 /// The request as the server gets it: rewritten, edited, in origin form, with what this router vouches for.
 pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<RequestBody>, Error> {
@@ -34,7 +34,18 @@ pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<Reque
     *request.headers_mut() = head.headers;
     let hosts = headers::Hosts { asked: head.host.field(), sent: rewritten_host.unwrap_or_else(|| head.host.field()) };
     let edits = &route.filters.request_headers;
-    headers::to_server(request.headers_mut(), hosts, &exchange.connection.peer, &exchange.request_id, edits);
+    let vouched = headers::Vouched {
+        hosts,
+        peer: &exchange.connection.peer,
+        via: &exchange.connection.worker.pseudonym.entry(exchange.version),
+        request_id: &exchange.request_id,
+        takes_trailers: head.takes_trailers,
+        has_body: exchange.upload().is_some(),
+    };
+    headers::to_server(request.headers_mut(), &vouched, edits);
+    if let Some(upload) = exchange.upload().filter(|_| head.expects_continue) {
+        expect::hold_back(&mut request, upload);
+    }
     Ok(request)
 }
 

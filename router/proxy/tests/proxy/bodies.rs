@@ -98,18 +98,6 @@ async fn a_broken_upload_is_refused_and_its_connection_not_reused() {
 }
 
 #[tokio::test]
-async fn an_expectation_is_met_when_the_body_is_wanted() {
-    let origin = Origin::saying("ok").await;
-    let router = Router::before(&origin);
-    let mut client = router.client().await;
-    client.send("POST / HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n").await;
-    assert_eq!(client.reply().await.status, 100);
-    assert_eq!(client.ask("body").await.status, 200);
-    let request = origin.request();
-    assert_eq!((request.header("expect"), &*request.body), (None, &b"body"[..]));
-}
-
-#[tokio::test]
 async fn a_server_that_is_late_is_a_504() {
     let origin = Origin::raw(|mut stream, _| async move {
         let mut buffer = Vec::new();

@@ -116,6 +116,19 @@ impl Client {
         }
     }
 
+    /// Everything up to and with the first `wanted`, as it came.
+    pub(crate) async fn until(&mut self, wanted: &str) -> String {
+        let reading = async {
+            loop {
+                if let Some(at) = find(&self.buffer, wanted.as_bytes()) {
+                    return String::from_utf8(self.buffer.drain(..at + wanted.len()).collect()).unwrap();
+                }
+                assert!(self.fill().await, "closed after {:?}", String::from_utf8_lossy(&self.buffer));
+            }
+        };
+        timeout(PATIENCE, reading).await.expect("what is awaited in time")
+    }
+
     /// True once the router has closed the connection without another byte.
     pub(crate) async fn is_closed(&mut self) -> bool {
         timeout(PATIENCE, async { !self.fill().await }).await.expect("an end in time")

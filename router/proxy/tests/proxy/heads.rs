@@ -18,7 +18,7 @@ async fn fields_of_a_connection_go_no_further_in_either_direction() {
         .await
         .ask(
             "GET / HTTP/1.1\r\nhost: Test:80\r\nconnection: x-up\r\nConnection: keep-alive, X-Forwarded-For\r\nx-up: 1\r\n\
-             te: trailers\r\nproxy-connection: keep-alive\r\nx-kept: 1\r\nx-forwarded-for: 6.6.6.6\r\n\
+             te: gzip\r\nproxy-connection: keep-alive\r\nx-kept: 1\r\nx-forwarded-for: 6.6.6.6\r\n\
              x-sluice-request-id: forged\r\nx-sluice-variant: canary\r\n\r\n",
         )
         .await;
@@ -32,12 +32,12 @@ async fn fields_of_a_connection_go_no_further_in_either_direction() {
     assert_eq!(request.header("x-forwarded-host"), Some("Test:80"));
     assert_eq!(request.header("x-forwarded-proto"), Some("http"));
     assert_eq!(request.header("forwarded"), Some("for=127.0.0.1;proto=http"));
-    assert_eq!(request.header("via"), Some("1.1 sluice"));
+    assert!(request.header("via").unwrap().starts_with("1.1 sluice-"));
     for gone in ["x-down", "keep-alive", "upgrade", "connection", "x-sluice-variant"] {
         assert_eq!(reply.header(gone), None, "{gone} in {reply:?}");
     }
     assert_eq!(reply.header("x-kept"), Some("1"));
-    assert_eq!(reply.header("via"), Some("1.1 sluice"));
+    assert!(reply.header("via").unwrap().starts_with("1.1 sluice-"));
     let id = reply.header("x-sluice-request-id").unwrap();
     assert_eq!(id.len(), 32);
     assert_eq!(request.header("x-sluice-request-id"), Some(id), "client and server read one id");

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use h2::Reason;
 use http::uri::{Authority, Scheme};
-use http::{HeaderMap, Request, Response, Uri, Version, header};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header};
 use http_body::Body as _;
 use tokio::time::{Instant, sleep_until};
 
@@ -67,6 +67,11 @@ impl Http2Stream {
         }
         let mut timer = pin!(sleep_until(waiting.first_deadline()));
         let answered = poll_fn(|cx| {
+            while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
+                if let Some(upload) = request.body().0.as_ref().filter(|_| interim.status() == StatusCode::CONTINUE) {
+                    upload.ask();
+                }
+            }
             if let Err(fault) = self.poll_upload(cx) {
                 return Poll::Ready(Err(fault));
             }
