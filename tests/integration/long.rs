@@ -40,6 +40,8 @@ const SLOW_CLIENT_BYTES_MAX: u64 = 96 << 10;
 const SLOW_READER_EVERY: usize = 10;
 /// A download that no kernel buffers to its end.
 const SLOW_DOWNLOAD_BYTES: usize = 64 << 20;
+/// Requests of those who are not slow.
+const OTHERS_REQUESTS: usize = 2_000;
 /// Pause between two bytes of a slow client.
 const DRIP: Duration = Duration::from_millis(500);
 
@@ -224,9 +226,9 @@ async fn two_thousand_slow_clients_leave_service_to_others_intact() -> Result<()
         Ok(())
     })
     .await;
-    let kept = client::keep_alive();
-    for number in 0..2_000 {
-        let client = if number % 2 == 0 { &kept } else { &client::http() };
+    let (kept, fresh) = (client::keep_alive(), client::http());
+    for number in 0..OTHERS_REQUESTS {
+        let client = if number % 2 == 0 { &kept } else { &fresh };
         let response = client.get(format!("{}/100", router.edge)).send().await?;
         ensure!(response.status() == 200 && response.bytes().await?.len() == 100, "request {number}");
     }

@@ -220,3 +220,43 @@ async fn http2_to_http1_servers_that_reset() {
 async fn http2_to_http1_servers_that_stall() {
     check_all(Protocol::Http2, Protocol::Http1, Fault::Stall).await;
 }
+
+#[tokio::test]
+async fn http1_to_http2_servers_that_close() {
+    check_all(Protocol::Http1, Protocol::Http2, Fault::Close).await;
+}
+
+#[tokio::test]
+async fn http1_to_http2_servers_that_reset() {
+    check_all(Protocol::Http1, Protocol::Http2, Fault::Reset).await;
+}
+
+#[tokio::test]
+async fn http1_to_http2_servers_that_stall() {
+    check_all(Protocol::Http1, Protocol::Http2, Fault::Stall).await;
+}
+
+#[tokio::test]
+async fn http1_to_http2_servers_that_reset_a_stream() {
+    check_all(Protocol::Http1, Protocol::Http2, Fault::StreamReset).await;
+}
+
+#[tokio::test]
+async fn http2_to_http2_servers_that_close() {
+    check_all(Protocol::Http2, Protocol::Http2, Fault::Close).await;
+}
+
+#[tokio::test]
+async fn http2_to_http2_servers_that_reset() {
+    check_all(Protocol::Http2, Protocol::Http2, Fault::Reset).await;
+}
+
+#[tokio::test]
+async fn http2_to_http2_servers_that_stall() {
+    check_all(Protocol::Http2, Protocol::Http2, Fault::Stall).await;
+}
+
+#[tokio::test]
+async fn http2_to_http2_servers_that_reset_a_stream() {
+    check_all(Protocol::Http2, Protocol::Http2, Fault::StreamReset).await;
+}

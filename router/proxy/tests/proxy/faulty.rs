@@ -7,7 +7,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::frames::{self, INTERNAL_ERROR, METHOD_POST, STATUS_200};
-use crate::h2wire::{DATA, END_HEADERS, END_STREAM, HEADERS, RST_STREAM, frame, literals};
+use crate::h2wire::{DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, frame, literals};
 use crate::origin::{Notes, Origin, Request, fill, read_request};
 
 /// Where an answer fails.
@@ -151,20 +151,19 @@ async fn fail_http2(
     let method = if whole.block.contains(&METHOD_POST) { "POST" } else { "GET" };
     notes.note(Request { head: format!("{method} HTTP/2\r\n\r\n"), body: whole.body, place: 0 });
     let id = whole.stream;
-    // A frame sequence may not be interrupted by RST_STREAM (RFC 9113 section 6.10), so that one comes instead.
-    let is_between = fault == Fault::StreamReset;
-    let (head, body) = (frame(HEADERS, END_HEADERS, id, STATUS_200), frame(DATA, 0, id, HALF.as_bytes()));
-    let mut half = match place {
-        Place::Connect => Vec::new(),
-        Place::Head if is_between => Vec::new(),
-        Place::Head => frame(HEADERS, 0, id, STATUS_200),
-        Place::Body => [head, body].concat(),
-        Place::Trailer if is_between => [head, body].concat(),
-        Place::Trailer => [head, body, frame(HEADERS, END_STREAM, id, &literals([("x-sum", "1")]))].concat(),
-    };
-    if is_between {
-        half.extend(frame(RST_STREAM, 0, id, &INTERNAL_ERROR));
+    if matches!(place, Place::Body | Place::Trailer) {
+        let answer = [frame(HEADERS, END_HEADERS, id, STATUS_200), frame(DATA, 0, id, HALF.as_bytes())].concat();
+        stream.write_all(&[answer, frame(PING, 0, 0, &[0; 8])].concat()).await.ok()?;
+        // Answered once all before it was read: a reset takes with it what was not (RFC 9293 section 3.10.7.4).
+        while frames::read_frame(stream, buffer).await?.kind != PING {}
     }
+    let half = match (place, fault) {
+        // No other frame may stand within a block of fields (RFC 9113 section 4.3), so this one stands in its place.
+        (_, Fault::StreamReset) => frame(RST_STREAM, 0, id, &INTERNAL_ERROR),
+        (Place::Head, _) => frame(HEADERS, 0, id, STATUS_200),
+        (Place::Trailer, _) => frame(HEADERS, END_STREAM, id, &literals([("x-sum", "1")])),
+        (Place::Connect | Place::Body, _) => Vec::new(),
+    };
     stream.write_all(&half).await.ok()
 }
 

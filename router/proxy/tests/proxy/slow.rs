@@ -11,6 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{interval, timeout};
 
 use crate::client::{PATIENCE, eventually};
+use crate::h2wire::{DATA, END_HEADERS, END_STREAM, Frame, HEADERS, RST_STREAM, Wire, frame, literals, status_of};
 use crate::origin::{Origin, read_head};
 use crate::router::{Router, everything_to, settings};
 
@@ -18,6 +19,8 @@ use crate::router::{Router, everything_to, settings};
 const SHORT: Duration = Duration::from_millis(300);
 /// Pause of a client that drips: far below [`SHORT`], so that only a limit of the whole can end it.
 const DRIP: Duration = Duration::from_millis(10);
+/// Opens a window (RFC 9113 section 6.9).
+const WINDOW_UPDATE: u8 = 8;
 /// What kernel and codec may hold of a download that nobody reads: `tcp_wmem` (4 MiB) and `tcp_rmem` (6 MiB) of both
 /// connections at the most, and less than a MiB in between.
 const HELD_BYTES_MAX: usize = 21 << 20;
@@ -182,6 +185,62 @@ async fn b22_a_client_that_reads_a_little_at_a_time_ends_with_its_request() {
     eventually("the connection upstream ends", || origin.open_connections() == 0).await;
     is_free(&router, "a slow download").await;
     assert!(taken.load(Ordering::Relaxed) < drunk + HELD_BYTES_MAX);
+}
+
+/// Sends `nudge` over and over until stream 1 has ended; the frames of that stream.
+async fn keep_busy(wire: &mut Wire, nudge: &[u8]) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    let mut pace = interval(DRIP);
+    let kept = timeout(PATIENCE, async {
+        loop {
+            tokio::select! {
+                frame = wire.next() => {
+                    let frame = frame.expect("the stream ends before its connection");
+                    let is_end = frame.kind == RST_STREAM || matches!(frame.kind, HEADERS | DATA) && frame.flags & END_STREAM != 0;
+                    let is_ours = frame.stream == 1;
+                    frames.extend(is_ours.then_some(frame));
+                    if is_end && is_ours {
+                        return;
+                    }
+                }
+                _ = pace.tick() => wire.send(nudge).await,
+            }
+        }
+    });
+    assert!(kept.await.is_ok(), "the router lets it go on for ever");
+    frames
+}
+
+#[tokio::test]
+async fn b22_streams_that_drip_or_sip_end_with_their_requests() {
+    let (origin, taken) = big(DOWNLOAD_BYTES).await;
+    let whole = Origin::saying("whole").await;
+    let timeouts = "timeouts = { request = \"600ms\" }\n";
+    let policy = format!(
+        "{}{timeouts}[upstreams.whole]\nservers = [\"{}\"]\n[[routes]]\nname = \"upload\"\nto = \"whole\"\n\
+         match = {{ path = {{ exact = \"/upload\" }} }}\n{timeouts}",
+        everything_to(&[&origin]),
+        whole.address
+    );
+    let router = Router::start_with(&policy, narrow());
+    let fields =
+        |method, path| literals([(":method", method), (":scheme", "http"), (":authority", "test"), (":path", path)]);
+    let mut dripping = Wire::connect(router.address).await;
+    dripping.frame(HEADERS, END_HEADERS, 1, &fields("POST", "/upload")).await;
+    let frames = keep_busy(&mut dripping, &frame(DATA, 0, 1, b"a")).await;
+    assert_eq!(frames.iter().find(|frame| frame.kind == HEADERS).map(|head| status_of(&head.payload)), Some(504));
+    drop(dripping);
+    is_free(&router, "a dripping stream").await;
+
+    let mut sipping = Wire::connect(router.address).await;
+    sipping.frame(HEADERS, END_HEADERS | END_STREAM, 1, &fields("GET", "/big")).await;
+    let sip = 1_000_u32.to_be_bytes();
+    let nudge = [frame(WINDOW_UPDATE, 0, 0, &sip), frame(WINDOW_UPDATE, 0, 1, &sip)].concat();
+    let frames = keep_busy(&mut sipping, &nudge).await;
+    assert_eq!(frames.last().map(|last| last.kind), Some(RST_STREAM), "cut, and not ended");
+    drop(sipping);
+    is_free(&router, "a sipping stream").await;
+    assert!(taken.load(Ordering::Relaxed) < HELD_BYTES_MAX);
 }
 
 #[tokio::test]
