@@ -166,6 +166,25 @@ fn numbered(line: &str) -> bool {
 }
 
 #[test]
+fn the_conformance_page_names_tests_that_exist() -> Result<()> {
+    let page = std::fs::read_to_string(root().join("docs/http-conformance.md"))?;
+    let mut sources: BTreeMap<String, String> = BTreeMap::new();
+    for file in rust_files()? {
+        let stem = file.file_stem().and_then(|stem| stem.to_str()).context("a file has a name")?.to_owned();
+        sources.entry(stem).or_default().push_str(&std::fs::read_to_string(&file)?);
+    }
+    let tests: Vec<&str> = in_backticks(&page).filter(|name| name.contains("::")).collect();
+    assert!(tests.len() > 100, "the page names only {} tests", tests.len());
+    let is_missing = |name: &&&str| {
+        let (stem, test) = name.split_once("::").unwrap_or_default();
+        !sources.get(stem).is_some_and(|source| source.contains(&format!("fn {test}(")))
+    };
+    let missing: Vec<&&str> = tests.iter().filter(is_missing).collect();
+    assert!(missing.is_empty(), "no test has these names: {missing:#?}");
+    Ok(())
+}
+
+#[test]
 fn the_code_map_lists_every_crate() -> Result<()> {
     let text = std::fs::read_to_string(root().join("ARCHITECTURE.md"))?;
     let map = section(&text, "Code map")?;
