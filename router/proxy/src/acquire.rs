@@ -126,13 +126,17 @@ impl Entrance<'_> {
         let began = Instant::now();
         let in_flight = self.server.enter(began);
         self.exchange.trail.tries(self.server);
-        let patience = self.patience.min(self.deadline.saturating_duration_since(began));
-        let worker = &self.exchange.connection.worker;
-        let door = Door { worker, group: self.group, address: &self.server.address, connect_max: patience };
-        match timeout_at(began + patience, self.server.http2.stream(&door)).await {
-            Ok(Ok(stream)) => Ok(Lease::http2(stream, in_flight)),
-            Ok(Err(Error::Busy)) | Err(_) => Err(Closed::Busy),
-            Ok(Err(error)) => Err(Closed::Unreachable(in_flight, error)),
+        let door = Door {
+            worker: &self.exchange.connection.worker,
+            group: self.group,
+            address: &self.server.address,
+            connect_max: self.patience,
+            deadline: self.deadline,
+        };
+        match self.server.http2.stream(&door).await {
+            Ok(stream) => Ok(Lease::http2(stream, in_flight)),
+            Err(Error::Busy) => Err(Closed::Busy),
+            Err(error) => Err(Closed::Unreachable(in_flight, error)),
         }
     }
 }

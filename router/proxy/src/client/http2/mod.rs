@@ -17,7 +17,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::client::{Builder, SendRequest};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use self::driver::{Driver, Opening, STREAMS_UNKNOWN, State};
 pub(crate) use self::stream::Http2Stream;
@@ -68,14 +68,17 @@ pub(crate) struct Door<'a> {
     pub(crate) group: &'a Group,
     /// `host:port`.
     pub(crate) address: &'a str,
-    /// For connecting, and again until the server has shown that it speaks HTTP/2.
+    /// For waiting in the queue, again for connecting, and again until the server has shown that it speaks HTTP/2.
     pub(crate) connect_max: Duration,
+    /// Of the whole request.
+    pub(crate) deadline: Instant,
 }
 
 impl Http2Connections {
     /// A stream, as soon as there is one: on a connection in use, on an idle one, or on a new one. Cancel safe.
     pub(crate) async fn stream(&self, door: &Door<'_>) -> Result<Http2Stream, Error> {
         let mut turn = None;
+        let turn_by = door.deadline.min(Instant::now() + door.connect_max);
         loop {
             if let Some(connection) = self.find(|state| !state.is_idle()) {
                 return Ok(connection.stream(door));
@@ -84,11 +87,14 @@ impl Http2Connections {
                 if turn.is_none() {
                     turn = Some(self.queue(door.group.pending_max())?);
                 }
-                self.changed.notified().await;
+                timeout_at(turn_by, self.changed.notified()).await.map_err(|_| Error::Busy)?;
                 continue;
             };
             let permit = tokio::select! {
-                permit = door.group.permit() => permit.map_err(|Full| Error::Busy)?,
+                permit = timeout_at(turn_by, door.group.permit()) => match permit {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(Full)) | Err(_) => return Err(Error::Busy),
+                },
                 () = self.changed.notified() => continue,
             };
             let connection = match self.find(State::is_idle) {
@@ -155,7 +161,8 @@ impl Http2Connections {
         let settings = &door.worker.settings;
         door.worker.counters().upstream_connects.fetch_add(1, Ordering::Relaxed);
         door.group.make_room();
-        let stream = connect(door.address, door.connect_max).await?;
+        let connect_max = door.connect_max.min(door.deadline.saturating_duration_since(Instant::now()));
+        let stream = connect(door.address, connect_max).await?;
         let shaken = builder(settings).handshake(stream).await;
         let (requests, mut codec) = shaken.map_err(|error| Error::ServerClosed(codec::Error::Http2(error)))?;
         let state = Rc::new(State {
