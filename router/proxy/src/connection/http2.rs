@@ -14,7 +14,7 @@ use bytes::Bytes;
 use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Uri, Version, header, uri};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, Version, header, uri};
 use http_body::Body as _;
 use tokio::time::{Instant, Sleep};
 
@@ -189,11 +189,10 @@ impl Stream {
     /// Answers it. Ends early when the client resets the stream or the connection ends; dropping the exchange ends the
     /// request upstream.
     async fn answer(mut self, request: Request<RecvStream>) {
-        let (mut parts, stream) = request.into_parts();
+        let (parts, stream) = request.into_parts();
         if is_without_path(&parts) {
             return self.respond.send_reset(Reason::PROTOCOL_ERROR);
         }
-        join_crumbs(&mut parts.headers);
         let mut incoming = Incoming::http2(stream, &parts.headers);
         let body_asked = Rc::new(Cell::new(false));
         if is_continue_expected(&parts) {
@@ -255,16 +254,6 @@ impl Stream {
 fn is_without_path(parts: &Parts) -> bool {
     let is_nothing = || Uri::from_parts(uri::Parts::default()).is_ok_and(|nothing| nothing == parts.uri);
     parts.uri.authority().is_none() && is_nothing()
-}
-
-/// Cookies may come in many fields over HTTP/2, and mean one everywhere else (RFC 9113 section 8.2.3).
-fn join_crumbs(headers: &mut HeaderMap) {
-    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
-    headers.insert(header::COOKIE, joined.expect("invariant: values of fields, joined by what a value may hold"));
 }
 
 /// True if the client waits before it sends its body (RFC 9110 section 10.1.1).
