@@ -247,7 +247,7 @@ mod tests {
         let field = |name: &str| route.fields.iter().find(|change| change.field == name).cloned().unwrap();
         assert_eq!(field("limits.body").old, None);
         assert_eq!(field("limits.body").new.as_deref(), Some("1KiB"));
-        assert_eq!(field("timeouts.request").old.as_deref(), Some("1m"));
+        assert_eq!(field("timeouts.request").old.as_deref(), Some("1h"));
         assert!(diff.summary()[0].starts_with("route one: limits.body, timeouts."), "{:?}", diff.summary());
     }
 

@@ -9,8 +9,11 @@ use crate::filter::Filters;
 use crate::limits::RouteLimits;
 use crate::pattern::Pattern;
 
-/// Time a request may take in all, unless the policy says otherwise.
-pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
+/// Time a request may take in all, unless the policy says otherwise: long enough for a large file on a slow line, which
+/// must only not stand still (`body_idle`), and yet a bound.
+pub const REQUEST_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60 * 60);
+/// Time a server may take to begin its response, unless the policy says otherwise (nginx: `proxy_read_timeout`).
+pub const FIRST_BYTE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(60);
 /// Time a connection to a server may take, unless the policy says otherwise: servers stand in the same region.
 pub const CONNECT_TIMEOUT_DEFAULT: Duration = Duration::from_secs(1);
 /// How often a failed request is sent again, unless the policy says otherwise.
@@ -115,8 +118,7 @@ pub struct Timeouts {
     pub request: Duration,
     /// One connection to a server.
     pub connect: Duration,
-    /// From the last byte sent to a server to the first byte of its response; at most `request`, and equal to it
-    /// unless the policy says otherwise.
+    /// From the last byte sent to a server to the first byte of its response; at most `request`.
     pub first_byte: Duration,
     /// One attempt at a server, from the connection to the head of its response; at most `request`, and equal to it
     /// unless the policy says otherwise.
@@ -128,7 +130,7 @@ impl Default for Timeouts {
         Self {
             request: REQUEST_TIMEOUT_DEFAULT,
             connect: CONNECT_TIMEOUT_DEFAULT,
-            first_byte: REQUEST_TIMEOUT_DEFAULT,
+            first_byte: FIRST_BYTE_TIMEOUT_DEFAULT,
             per_try: REQUEST_TIMEOUT_DEFAULT,
         }
     }

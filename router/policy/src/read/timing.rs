@@ -25,14 +25,15 @@ pub(crate) const TIMEOUTS: Shape = Shape::new(
         Key::default(
             "request",
             Form::Duration(TIMEOUT_RANGE),
-            "\"60s\"",
+            "\"1h\"",
             "From the head of the request to the last byte of its response",
         ),
         Key::default("connect", Form::Duration(TIMEOUT_RANGE), "\"1s\"", "One connection to a server"),
-        Key::optional(
+        Key::default(
             "first_byte",
             Form::Duration(TIMEOUT_RANGE),
-            "From the last byte sent to the first received; `request` without it",
+            "\"60s\"",
+            "From the last byte sent to the first received; never more than `request`",
         ),
         Key::optional(
             "per_try",
@@ -79,14 +80,14 @@ pub(crate) fn timeouts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Opt
     keys.finish(reader);
     for (part, place) in [&connect, &first_byte, &per_try].into_iter().flatten() {
         if *part > request {
-            let hint = "the whole request ends before; shorten this or lengthen `request` (60s by default)";
+            let hint = "the whole request ends before; shorten this or lengthen `request` (1h by default)";
             reader.fault(place, "longer than `request`", hint);
         }
     }
     Some(Timeouts {
         request,
         connect: connect.map_or_else(|| default.connect.min(request), |(connect, _)| connect),
-        first_byte: first_byte.map_or(request, |(first_byte, _)| first_byte),
+        first_byte: first_byte.map_or_else(|| default.first_byte.min(request), |(first_byte, _)| first_byte),
         per_try: per_try.map_or(request, |(per_try, _)| per_try),
     })
 }

@@ -154,7 +154,7 @@ fn wrong_values_of_a_route_say_what_to_write() {
         ("match = { headers = [\"a\"] }", "6:21: expected a table of names and values, found an array"),
         ("match = { query = { a = 1 } }", "6:25: expected a string, found an integer"),
         ("match = { path = { glob = \"/a*\" } }", "6:20: unknown key `glob` | one of `exact`, `prefix`, `regex`"),
-        ("timeouts = { connect = \"2m\" }", "6:24: longer than `request`"),
+        ("timeouts = { connect = \"2h\" }", "6:24: longer than `request`"),
         ("timeouts = { request = 60 }", "6:24: a bare number has no unit | write it as \"60s\""),
         ("retries = { attempts = 1.0 }", "6:24: expected an integer, found a float"),
         ("plugins = \"p\"", "6:11: expected an array, found a string"),
