@@ -14,7 +14,9 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::pick::Choice;
 use crate::respond;
+use crate::trail::Trail;
 use crate::upstream::{Group, InFlight, Outcome, Pass, Server};
+use crate::worker::Worker;
 
 /// Servers that one attempt may try to connect to.
 const SERVERS_TRIED_MAX: usize = 4;
@@ -54,11 +56,10 @@ pub(crate) async fn acquire(
         let pass = group.pass();
         let began = Instant::now();
         let patience = route.timeouts.connect.min(route.timeouts.per_try);
-        let entrance = Entrance { exchange, group, server: &server, patience, deadline };
-        let opened = match group.protocol() {
-            Protocol::Http1 => entrance.http1(wants_fresh).await,
-            Protocol::H2c => entrance.http2().await,
-        };
+        let worker = &exchange.connection.worker;
+        let trail = Some(&exchange.trail);
+        let entrance = Entrance { worker, group, server: &server, patience, deadline, trail };
+        let opened = entrance.open(wants_fresh).await;
         let (in_flight, error) = match opened {
             Ok(lease) => return Ok(Acquired { is_reused: lease.is_reused(), lease, pass, began }),
             Err(Closed::Busy) => {
@@ -84,17 +85,19 @@ pub(crate) async fn acquire(
 }
 
 /// The way to one server.
-struct Entrance<'a> {
-    exchange: &'a Exchange,
-    group: &'a Group,
-    server: &'a Rc<Server>,
+pub(crate) struct Entrance<'a> {
+    pub(crate) worker: &'a Rc<Worker>,
+    pub(crate) group: &'a Group,
+    pub(crate) server: &'a Rc<Server>,
     /// For waiting in the queue, and again for connecting.
-    patience: Duration,
-    deadline: Instant,
+    pub(crate) patience: Duration,
+    pub(crate) deadline: Instant,
+    /// Where the attempt is noted, if it is one of an exchange.
+    pub(crate) trail: Option<&'a Trail>,
 }
 
 /// Why there is no way in.
-enum Closed {
+pub(crate) enum Closed {
     /// Too many wait already, or the turn did not come in time.
     Busy,
     /// No connection could be opened.
@@ -102,17 +105,31 @@ enum Closed {
 }
 
 impl Entrance<'_> {
+    /// The right to send one request.
+    pub(crate) async fn open(&self, wants_fresh: bool) -> Result<Lease, Closed> {
+        match self.group.protocol() {
+            Protocol::Http1 => self.http1(wants_fresh).await,
+            Protocol::H2c => self.http2().await,
+        }
+    }
+
+    fn enter(&self, now: Instant) -> InFlight {
+        if let Some(trail) = self.trail {
+            trail.tries(self.server);
+        }
+        self.server.enter(now)
+    }
+
     /// A connection of its own: an idle one, or a fresh one.
     async fn http1(&self, wants_fresh: bool) -> Result<Lease, Closed> {
         let turn = timeout_at(self.deadline.min(Instant::now() + self.patience), self.group.permit()).await;
         let Ok(Ok(permit)) = turn else { return Err(Closed::Busy) };
         let began = Instant::now();
-        let in_flight = self.server.enter(began);
-        self.exchange.trail.tries(self.server);
+        let in_flight = self.enter(began);
         if !wants_fresh && let Some(connection) = self.server.idle_connection() {
             return Ok(Lease::http1(connection, permit, in_flight));
         }
-        self.exchange.connection.worker.counters().upstream_connects.fetch_add(1, Ordering::Relaxed);
+        self.worker.counters().upstream_connects.fetch_add(1, Ordering::Relaxed);
         self.group.make_room();
         let patience = self.patience.min(self.deadline.saturating_duration_since(began));
         match ServerConnection::open(&self.server.address, patience).await {
@@ -124,10 +141,9 @@ impl Entrance<'_> {
     /// A stream of a connection that others use too. One that was lost is noticed, so there is no need to want a fresh one.
     async fn http2(&self) -> Result<Lease, Closed> {
         let began = Instant::now();
-        let in_flight = self.server.enter(began);
-        self.exchange.trail.tries(self.server);
+        let in_flight = self.enter(began);
         let door = Door {
-            worker: &self.exchange.connection.worker,
+            worker: self.worker,
             group: self.group,
             address: &self.server.address,
             connect_max: self.patience,

@@ -23,6 +23,7 @@ use crate::expect::Hold;
 use crate::headers;
 use crate::linger::{DISCARDED_BYTES_MAX, DISCARDING_MAX};
 use crate::meter::Meter;
+use crate::mirror::{CopiedBody, Tee};
 use crate::stall::Stall;
 
 /// The body of one request.
@@ -36,6 +37,8 @@ struct Inner {
     stall: Stall,
     /// Keeps it from the server.
     hold: Option<Hold>,
+    /// Copies for mirrors.
+    tees: Vec<Tee>,
     /// Bytes that its route still allows, if it limits a body that declares no length.
     allowed_bytes: Option<u64>,
     progress: Progress,
@@ -67,6 +70,7 @@ impl Upload {
             meter: None,
             stall,
             hold: None,
+            tees: Vec::new(),
             allowed_bytes: None,
             progress,
             bytes: 0,
@@ -78,6 +82,11 @@ impl Upload {
     /// Has the rest of the body counted.
     pub(crate) fn count_with(&self, meter: Meter, exchange: &Rc<Exchange>) {
         self.inner.borrow_mut().meter = Some((meter, Rc::downgrade(exchange)));
+    }
+
+    /// Has the rest of the body copied.
+    pub(crate) fn copy_to(&self, tee: Tee) {
+        self.inner.borrow_mut().tees.push(tee);
     }
 
     /// Allows at most `bytes_max`. A body that declares more is refused before a byte of it is asked for, so no client
@@ -176,6 +185,7 @@ impl Inner {
                     if !self.is_allowed(chunk.len()) {
                         return self.stop(Err(Error::BodyTooLarge));
                     }
+                    self.tees.iter().for_each(|tee| tee.push(&chunk));
                     if self.incoming.is_end_stream() {
                         self.complete();
                     }
@@ -216,12 +226,14 @@ impl Inner {
         if self.progress == Progress::Running {
             self.progress = Progress::Complete;
         }
+        self.tees.drain(..).for_each(Tee::complete);
     }
 
     fn stop(&mut self, by: Result<Answer, Error>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
         self.progress = Progress::Stopped;
         self.stopped_by.get_or_insert(by);
         self.meter = None;
+        self.tees.clear();
         Poll::Ready(Some(Err(Stopped)))
     }
 
@@ -249,13 +261,32 @@ impl Inner {
 #[error("upload stopped")]
 pub(crate) struct Stopped;
 
-/// The body as an attempt at a server sends it.
-pub(crate) struct RequestBody(pub(crate) Option<Rc<Upload>>);
+/// The body as an attempt at a server sends it; a handle, so that a clone sends the same one.
+#[derive(Clone)]
+pub(crate) enum RequestBody {
+    /// There is none.
+    Empty,
+    /// What the client sends.
+    Upload(Rc<Upload>),
+    /// What a mirror gets of it.
+    Copy(CopiedBody),
+}
 
 impl RequestBody {
+    /// The server asks for it.
+    pub(crate) fn ask(&self) {
+        if let Self::Upload(upload) = self {
+            upload.ask();
+        }
+    }
+
     /// True once some of it was read: what is gone cannot be sent again.
     pub(crate) fn is_begun(&self) -> bool {
-        self.0.as_ref().is_some_and(|upload| upload.inner.borrow().progress != Progress::Unread)
+        match self {
+            Self::Empty => false,
+            Self::Upload(upload) => upload.inner.borrow().progress != Progress::Unread,
+            Self::Copy(_) => true,
+        }
     }
 }
 
@@ -264,21 +295,27 @@ impl Body for RequestBody {
     type Error = Stopped;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Stopped>>> {
-        match &self.0 {
-            None => Poll::Ready(None),
-            Some(upload) => upload.inner.borrow_mut().poll_send(cx),
+        match &*self {
+            Self::Empty => Poll::Ready(None),
+            Self::Upload(upload) => upload.inner.borrow_mut().poll_send(cx),
+            Self::Copy(body) => body.poll_chunk(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        // A stopped upload is asked once more, and then fails: it must not look complete.
-        self.0.as_ref().is_none_or(|upload| upload.is_complete())
+        match self {
+            Self::Empty => true,
+            // A stopped upload is asked once more, and then fails: it must not look complete.
+            Self::Upload(upload) => upload.is_complete(),
+            Self::Copy(body) => body.is_over(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            None => SizeHint::with_exact(0),
-            Some(upload) => upload.inner.borrow().incoming.size_hint(),
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Upload(upload) => upload.inner.borrow().incoming.size_hint(),
+            Self::Copy(body) => body.size_hint(),
         }
     }
 }

@@ -28,7 +28,8 @@ use crate::trace::Trace;
 use crate::trail::Trail;
 use crate::worker::WorkerSnapshot;
 use crate::{
-    chain, error_page, filters, forward, head, limits, list_servers, matching, panics, pick, request_id, respond,
+    chain, error_page, filters, forward, head, limits, list_servers, matching, mirror, panics, pick, request_id,
+    respond,
 };
 
 /// Answers one request. Never fails: whatever goes wrong is an answer too.
@@ -72,6 +73,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         (None, Target::Upstreams(targets)) => {
             let choice = pick::pick(exchange, &head, targets);
             let request = filters::to_server(exchange, head)?;
+            mirror::copy(exchange, &request);
             forward::forward(exchange, request, choice).await?
         }
     };
@@ -142,6 +144,11 @@ impl Exchange {
     /// The snapshot that this request reads to its end.
     pub(crate) fn snapshot(&self) -> &Arc<Snapshot> {
         &self.snapshot.snapshot
+    }
+
+    /// The same, for what may outlive the request.
+    pub(crate) fn held_snapshot(&self) -> Rc<WorkerSnapshot> {
+        Rc::clone(&self.snapshot)
     }
 
     pub(crate) fn worker_snapshot(&self) -> &WorkerSnapshot {

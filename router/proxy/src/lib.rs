@@ -40,6 +40,7 @@ mod listener;
 mod lock;
 mod matching;
 mod meter;
+mod mirror;
 mod multipart;
 mod panics;
 mod peer;

@@ -56,7 +56,7 @@ impl<'a> Retry<'a> {
         if self.attempts >= self.retries.attempts || !is_idempotent || request.body().is_begun() {
             return None;
         }
-        let mut copy = Request::new(RequestBody(request.body().0.clone()));
+        let mut copy = Request::new(request.body().clone());
         *copy.method_mut() = request.method().clone();
         *copy.uri_mut() = request.uri().clone();
         *copy.version_mut() = request.version();

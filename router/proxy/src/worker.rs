@@ -28,6 +28,7 @@ use crate::date::Date;
 use crate::drain::{Connections, Stage};
 use crate::instance::InstanceCell;
 use crate::listener;
+use crate::mirror::Copies;
 use crate::proxy::{Settings, Shared};
 use crate::reaper::{Reaper, Remains};
 use crate::upstream::{Group, Registry};
@@ -67,6 +68,7 @@ pub(crate) struct Worker {
     drivers_stop: CancellationToken,
     pub(crate) connections: Rc<Connections>,
     pub(crate) registry: Registry,
+    pub(crate) copies: Copies,
     pub(crate) http1: http1::Builder,
     pub(crate) http2: h2::server::Builder,
     date: Date,
@@ -167,6 +169,7 @@ impl Worker {
             drivers_stop: CancellationToken::new(),
             connections: Rc::default(),
             registry,
+            copies: Copies::default(),
             http1,
             http2,
             date: Date::default(),
@@ -195,6 +198,7 @@ impl Worker {
     /// Ends every connection: those in use with their response, those that idle a little later, the rest at the deadline.
     async fn drain(&self) {
         self.connections.advance(Stage::LastAnswers);
+        self.copies.break_off();
         self.tracker.close();
         let end = async {
             if timeout(LAST_REQUEST_WAIT, self.tracker.wait()).await.is_err() {

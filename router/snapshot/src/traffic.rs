@@ -57,9 +57,9 @@ pub struct WorkerTraffic {
     pub reasons: ReasonCounts,
     /// Client connections refused because there were too many.
     pub refused: AtomicU64,
-    /// Copies of requests sent to mirrors.
+    /// Copies of requests that mirrors took and answered.
     pub mirrored: AtomicU64,
-    /// Copies of requests that were not sent, because too many were on their way or their upstream failed.
+    /// Copies of requests that were not sent because too many were on their way, were broken off, or not answered.
     pub mirrors_dropped: AtomicU64,
     /// Lines of the access log dropped because too many waited for its writer.
     pub access_log_dropped: AtomicU64,

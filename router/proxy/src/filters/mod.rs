@@ -9,6 +9,8 @@ pub(crate) mod edits;
 pub(crate) mod redirect;
 mod rewrite;
 
+use std::rc::Rc;
+
 use http::{Request, Uri, Version};
 
 use crate::answer::Answer;
@@ -24,7 +26,8 @@ pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<Reque
     let line = exchange.line().ok_or(Error::Target)?;
     let rewrite = route.filters.rewrite.as_ref();
     let rewritten_host = rewrite.and_then(|rewrite| rewrite.host.as_ref());
-    let mut request = Request::new(RequestBody(exchange.upload().cloned()));
+    let body = exchange.upload().map_or(RequestBody::Empty, |upload| RequestBody::Upload(Rc::clone(upload)));
+    let mut request = Request::new(body);
     *request.method_mut() = line.method.clone();
     *request.uri_mut() = Uri::from(match rewrite.and_then(|rewrite| rewrite.path.as_ref()) {
         Some(change) => rewrite::target(change, exchange, &line.target)?,

@@ -62,14 +62,13 @@ impl Http2Stream {
             Err(error) => return Err(unsent(request, error)),
         };
         if !is_whole {
-            let body = RequestBody(request.body().0.clone());
-            self.upload = Some(Outgoing::new(body, stream, self.body_idle));
+            self.upload = Some(Outgoing::new(request.body().clone(), stream, self.body_idle));
         }
         let mut timer = pin!(sleep_until(waiting.first_deadline()));
         let answered = poll_fn(|cx| {
             while let Poll::Ready(Some(Ok(interim))) = response.poll_informational(cx) {
-                if let Some(upload) = request.body().0.as_ref().filter(|_| interim.status() == StatusCode::CONTINUE) {
-                    upload.ask();
+                if interim.status() == StatusCode::CONTINUE {
+                    request.body().ask();
                 }
             }
             if let Err(fault) = self.poll_upload(cx) {
