@@ -3,7 +3,7 @@
 //! Vocabulary of the Gateway API's `HTTPRouteFilter`. Order in the request path: CORS preflight, redirect, rewrite,
 //! request header edits; response header edits and the CORS fields come last, on every response of the route.
 
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 
 use crate::route::PathPattern;
 
@@ -134,6 +134,15 @@ impl PathChange {
             (Self::Prefix(to), _) => to.clone(),
         }
     }
+}
+
+/// The method of the request that a preflight announces (Fetch standard, section 4.8); `None` if it is no preflight.
+#[must_use]
+pub fn announced_method(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    if method != Method::OPTIONS || !headers.contains_key(header::ORIGIN) {
+        return None;
+    }
+    Method::from_bytes(headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
 }
 
 impl OriginPattern {

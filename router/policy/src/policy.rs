@@ -5,6 +5,7 @@
 use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
 
+use crate::filter::announced_method;
 use crate::limits::ErrorPage;
 use crate::plugin::Plugin;
 use crate::route::{Found, RequestLine, Route};
@@ -79,5 +80,16 @@ impl Policy {
     #[must_use]
     pub fn find_match(&self, request: &RequestLine<'_>) -> Option<Found> {
         self.table.find(request)
+    }
+
+    /// [`Policy::find_match`], but a preflight takes the route of the request that it announces, if that has CORS: a route
+    /// that matches by method would never see it otherwise.
+    #[must_use]
+    pub fn find_preflight_too(&self, request: &RequestLine<'_>) -> Option<Found> {
+        let announced = announced_method(request.method, request.headers).and_then(|method| {
+            let found = self.find_match(&RequestLine { method: &method, ..*request })?;
+            self.routes[found.route].filters.cors.is_some().then_some(found)
+        });
+        announced.or_else(|| self.find_match(request))
     }
 }

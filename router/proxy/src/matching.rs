@@ -7,7 +7,6 @@ use sluice_policy::RequestLine;
 
 use crate::error::Error;
 use crate::exchange::Exchange;
-use crate::filters::cors;
 use crate::head::Head;
 
 /// Finds the route, and leaves it in the exchange.
@@ -21,11 +20,7 @@ pub(crate) fn find(exchange: &Exchange, head: &Head) -> Result<(), Error> {
         headers: &head.headers,
     };
     let policy = &exchange.snapshot().policy;
-    let announced = cors::announced(&line.method, &head.headers).and_then(|method| {
-        let found = policy.find_match(&RequestLine { method: &method, ..request })?;
-        policy.routes[found.route].filters.cors.is_some().then_some(found)
-    });
-    match announced.or_else(|| policy.find_match(&request)) {
+    match policy.find_preflight_too(&request) {
         Some(found) => {
             exchange.set_route(found);
             Ok(())

@@ -23,6 +23,8 @@ pub use report::{
 pub(crate) use chain::Probe;
 pub(crate) use question::Head;
 
+/// Status of the answer to a preflight.
+const PREFLIGHT_STATUS: u16 = 204;
 /// A slash that is no separator, in a path in normal form.
 const ENCODED_SLASH: &str = "%2F";
 /// Explanations that a router makes or has waiting at a time: they start plugins, and an operator asks one by one.
@@ -57,6 +59,11 @@ pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -
     explanation.rollout = destination::rollout(snapshot, index, head);
     if let Some(reason) = filters::refuses(route, head) {
         explanation.outcome = Outcome::Refused { status: 413, reason };
+        return explanation;
+    }
+    if route::is_preflight(&snapshot.policy, Some(found), head) {
+        let by = "the CORS rules of the route, for it is a preflight".to_owned();
+        explanation.outcome = Outcome::Answered { by, status: PREFLIGHT_STATUS, location: None };
         return explanation;
     }
     let heard = chain::ask(snapshot, index, head, probe);

@@ -1,6 +1,7 @@
 //! Which route a request takes, by which of its hosts and matches, and why the nearest others lose.
 
 use sluice_policy::explain::{Aspect, Reason, Winner};
+use sluice_policy::filter::announced_method;
 use sluice_policy::{Found, Policy, RequestLine};
 
 use crate::explain::question::Head;
@@ -27,8 +28,10 @@ pub(crate) fn find(policy: &Policy, head: &Head) -> Taken {
         method: &head.method,
         headers: &head.headers,
     };
-    let explained = policy.explain(&request);
-    let taken = policy.find_match(&request).map(|found| (found, describe(policy, found, explained.winner)));
+    let found = policy.find_preflight_too(&request);
+    let announced = announced_method(&head.method, &head.headers).filter(|_| is_preflight(policy, found, head));
+    let explained = policy.explain(&RequestLine { method: announced.as_ref().unwrap_or(&head.method), ..request });
+    let taken = found.map(|found| (found, describe(policy, found, explained.winner)));
     let mut others = explained.others;
     others.sort_by_key(|other| (distance(&other.reason), other.route));
     let left_out = others.len().saturating_sub(OTHERS_TOLD_MAX) + explained.others_left_out;
@@ -38,6 +41,12 @@ pub(crate) fn find(policy: &Policy, head: &Head) -> Taken {
         reason: reason(policy, other.route, &other.reason, head),
     };
     Taken { taken, others: others.into_iter().map(lost).collect(), left_out }
+}
+
+/// True if the route answers a preflight by itself.
+pub(crate) fn is_preflight(policy: &Policy, found: Option<Found>, head: &Head) -> bool {
+    found.is_some_and(|found| policy.routes[found.route].filters.cors.is_some())
+        && announced_method(&head.method, &head.headers).is_some()
 }
 
 fn describe(policy: &Policy, found: Found, winner: Option<Winner>) -> RouteTaken {

@@ -3,7 +3,7 @@
 use sluice_control::{CommandError, Outcome, Question, Said};
 use sluice_snapshot::plugin::Phase;
 
-use crate::site::{Site, hostile_policy, plugin_bytes};
+use crate::site::{Site, hostile_policy, plain_policy, plugin_bytes};
 
 fn question(method: &str, url: &str) -> Question {
     let headers = vec![("cookie".to_owned(), "uid=7".to_owned())];
@@ -60,5 +60,25 @@ async fn what_is_no_request_is_refused() {
     assert!(matches!(refused, CommandError::Invalid(_)), "{refused}");
     let explained = running.handle.explain(&question("GET", "http://a/%zz")).await.unwrap();
     assert!(matches!(explained.outcome, Outcome::Refused { status: 400, .. }), "{explained:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preflight_is_answered_by_the_route_of_what_it_announces() {
+    let site = Site::new();
+    let route = plain_policy("app").replace("prefix = \"/\" }", "prefix = \"/\" }, method = \"PUT\"");
+    site.write_policy("demo.toml", &format!("{route}cors = {{ origins = [\"*\"], methods = [\"PUT\"] }}\n"));
+    let running = site.start().await;
+    running.no_faults().await;
+    let mut asked = question("OPTIONS", "http://a.example/");
+    assert!(running.handle.explain(&asked).await.unwrap().route.is_none());
+    for (name, value) in [("origin", "http://b.example"), ("access-control-request-method", "PUT")] {
+        asked.headers.push((name.to_owned(), value.to_owned()));
+    }
+    let explained = running.handle.explain(&asked).await.unwrap();
+    assert!(
+        matches!(&explained.outcome, Outcome::Answered { status: 204, by, .. } if by.contains("CORS")),
+        "{explained:?}"
+    );
     running.stop().await;
 }

@@ -4,7 +4,7 @@
 //! no field at all, and the browser does the rest; the request itself is never refused for its origin.
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use sluice_policy::filter::{Cors, OriginPattern};
+use sluice_policy::filter::{Cors, OriginPattern, announced_method};
 use sluice_snapshot::Reason;
 
 use crate::answer::Answer;
@@ -41,7 +41,7 @@ pub(crate) fn note(exchange: &Exchange, head: &Head) {
     if let (Some(cors), Some(line)) = (cors, exchange.line()) {
         exchange.set_cross_origin(CrossOrigin {
             allowed: origin(&head.headers).and_then(|origin| told(cors, origin)),
-            is_preflight: announced(&line.method, &head.headers).is_some(),
+            is_preflight: announced_method(&line.method, &head.headers).is_some(),
         });
     }
 }
@@ -50,14 +50,6 @@ pub(crate) fn note(exchange: &Exchange, head: &Head) {
 pub(crate) fn preflight(exchange: &Exchange) -> Option<Answer> {
     exchange.cross_origin().filter(|cross| cross.is_preflight)?;
     Some(respond::by_policy(exchange, Reason::CorsPreflight, StatusCode::NO_CONTENT))
-}
-
-/// The method of the request that a preflight announces (Fetch standard, section 4.8); `None` if it is no preflight.
-pub(crate) fn announced(method: &Method, headers: &HeaderMap) -> Option<Method> {
-    if method != Method::OPTIONS || !headers.contains_key(header::ORIGIN) {
-        return None;
-    }
-    Method::from_bytes(headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?.as_bytes()).ok()
 }
 
 /// Puts on what a browser has to know, in place of what a server said.
