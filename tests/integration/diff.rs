@@ -20,7 +20,7 @@ async fn folders_are_compared_by_what_they_mean() -> Result<()> {
     assert_eq!((status, told.trim()), (0, "no difference"));
 
     let policy = DEMO_POLICY
-        .replace("request = \"60s\"", "request = \"5s\"")
+        .replace("first_byte = \"60s\"", "first_byte = \"5s\"")
         .replace("config = { limit = \"50000B\"", "config = { limit = \"1000B\"");
     std::fs::write(new.path(POLICY_FILE), format!("{policy}\n[upstreams.spare]\nservers = [\"127.0.0.1:1\"]\n"))?;
     let mut plugin = std::fs::read(new.path("plugins.d/canary.wasm"))?;
@@ -28,9 +28,12 @@ async fn folders_are_compared_by_what_they_mean() -> Result<()> {
     std::fs::write(new.path("plugins.d/canary.wasm"), plugin)?;
     let (status, told, _) = sluice(&["diff", before, after]).await?;
     assert_eq!(status, 1);
-    for part in
-        ["timeouts.request: 1m -> 5s", "config.limit: 50000B -> 1000B", "+ upstream spare", "~ plugin file canary.wasm"]
-    {
+    for part in [
+        "timeouts.first_byte: 1m -> 5s",
+        "config.limit: 50000B -> 1000B",
+        "+ upstream spare",
+        "~ plugin file canary.wasm",
+    ] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let (status, told, _) = sluice(&["diff", "--json", before, after]).await?;
