@@ -18,4 +18,5 @@ mod policy_history;
 mod reload;
 mod servers;
 mod uploads;
+mod upstreams;
 mod why;

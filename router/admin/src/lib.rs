@@ -15,6 +15,7 @@ mod requests;
 mod rollouts;
 mod servers;
 mod toggle;
+mod upstreams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,6 +110,7 @@ fn router(context: Shared) -> Router {
         .merge(requests::routes())
         .merge(servers::routes())
         .merge(toggle::routes())
+        .merge(upstreams::routes())
         .merge(events::routes())
         .route("/metrics", get(metrics::scrape))
         .layer(middleware::from_fn_with_state(Arc::clone(&context), auth::guard));

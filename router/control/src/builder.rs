@@ -27,10 +27,10 @@ use crate::gate::Gate;
 use crate::history::{Pin, Record};
 use crate::input::Input;
 use crate::last_good::{LastGood, Manifest};
-use crate::reaper;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 use crate::workshop::Workshop;
+use crate::{reaper, upstreams};
 
 /// Changes that wait; all of them mean the same: look again.
 pub(crate) const CHANGES_WAITING_MAX: usize = 16;
@@ -259,6 +259,7 @@ impl Builder {
         let sources = candidate.sources.clone();
         let serving = self.serving(&candidate);
         let (routes, plugins) = (candidate.policy.routes.len(), candidate.members.len());
+        upstreams::prepare(&self.shared, &candidate.policy).await;
         let gate = Arc::clone(&self.gate);
         let admitted = self.tasks.blocking(move || gate.admit(candidate, revision)).await;
         let old = admitted.unwrap_or_else(|| {

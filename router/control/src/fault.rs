@@ -22,6 +22,8 @@ pub enum FaultSource {
     State,
     /// A rollout whose state the store does not know yet.
     Rollout,
+    /// An upstream whose name does not resolve.
+    Upstream,
 }
 
 impl FaultSource {
@@ -34,6 +36,7 @@ impl FaultSource {
             Self::Store => "store",
             Self::State => "state",
             Self::Rollout => "rollout",
+            Self::Upstream => "upstream",
         }
     }
 }

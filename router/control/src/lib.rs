@@ -33,6 +33,7 @@ mod spares;
 mod start;
 mod status;
 mod tasks;
+mod upstreams;
 mod watch;
 mod workshop;
 

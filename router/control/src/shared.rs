@@ -9,6 +9,7 @@ use sluice_state::Store;
 use crate::board::Board;
 use crate::history::History;
 use crate::status::Router;
+use crate::upstreams::Resolver;
 
 /// See the module.
 pub(crate) struct Shared {
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) history: History,
     pub(crate) router: Router,
+    pub(crate) resolver: Resolver,
 }
 
 impl fmt::Debug for Shared {

@@ -1,5 +1,6 @@
 //! Starting control: wires the tasks together in the order in which they need each other.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::shared::Shared;
 use crate::spares::Spares;
 use crate::status::Router;
 use crate::tasks::Tasks;
+use crate::upstreams::{Resolver, Upstreams};
 use crate::workshop::Workshop;
 use crate::{alerts, watch as folder_watch};
 
@@ -44,6 +46,8 @@ pub struct Settings {
     pub workers: usize,
     /// `embedded` or `redis`, for the status.
     pub store_kind: &'static str,
+    /// Name servers to ask for upstreams with `dns`; empty = those of the system.
+    pub name_servers: Vec<SocketAddr>,
 }
 
 /// What control works on.
@@ -101,7 +105,7 @@ pub async fn start(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<Handle, StartError> {
-    let Settings { folders, workers, store_kind } = settings;
+    let Settings { folders, workers, store_kind, name_servers } = settings;
     let Context { engine, store, events, cells, traffic, effects, published } = context;
     let effect_receiver = effects.take_receiver().ok_or(StartError::EffectsTaken)?;
     let unwritable = |source| StartError::Data { path: folders.data.clone(), source };
@@ -112,7 +116,8 @@ pub async fn start(
     let tasks = Tasks::new(tracker.clone(), stop);
     let router = Router { version: env!("CARGO_PKG_VERSION"), started_ms: now_ms(), workers };
     let board = Arc::new(Board::new(store_kind));
-    let shared = Arc::new(Shared { published, cells, traffic, effects, store, board, history, router });
+    let resolver = Resolver::new(&tasks, name_servers);
+    let shared = Arc::new(Shared { published, cells, traffic, effects, store, board, history, router, resolver });
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();
@@ -127,6 +132,7 @@ pub async fn start(
     builder.start().await;
     tasks.spawn_to_its_end("builder", builder.run(change_receiver, order_receiver));
 
+    tasks.spawn("upstreams", Upstreams::new(&tasks, &shared).run(revisions.clone()));
     let mut rollouts = Rollouts::new(Arc::clone(&shared));
     // Too late is no failure: the task goes on trying.
     let _late = timeout(STORE_WAIT, rollouts.round()).await;

@@ -28,8 +28,6 @@ pub(crate) struct Acquired {
     pub(crate) pass: Option<Pass>,
     /// It served a request before: the server may be closing it right now.
     pub(crate) is_reused: bool,
-    /// When the attempt at this server began.
-    pub(crate) began: Instant,
 }
 
 /// A connection to some server of the choice: an idle one, or a fresh one if that is wanted or none is idle. A server
@@ -54,14 +52,13 @@ pub(crate) async fn acquire(
         };
         let group = choice.group(exchange);
         let pass = group.pass();
-        let began = Instant::now();
         let patience = route.timeouts.connect.min(route.timeouts.per_try);
         let worker = &exchange.connection.worker;
         let trail = Some(&exchange.trail);
         let entrance = Entrance { worker, group, server: &server, patience, deadline, trail };
         let opened = entrance.open(wants_fresh).await;
         let (in_flight, error) = match opened {
-            Ok(lease) => return Ok(Acquired { is_reused: lease.is_reused(), lease, pass, began }),
+            Ok(lease) => return Ok(Acquired { is_reused: lease.is_reused(), lease, pass }),
             Err(Closed::Busy) => {
                 group.stats().pending_refused.fetch_add(1, Ordering::Relaxed);
                 return Err(Error::Busy);

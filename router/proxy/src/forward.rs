@@ -48,7 +48,7 @@ pub(crate) async fn forward(
         let mut attempt = acquired.map_err(|error| cause.take().unwrap_or(error))?;
         choice.group(exchange).stats().requests.fetch_add(1, Ordering::Relaxed);
         let copy = retry.copy(&request);
-        let try_deadline = deadline.min(attempt.began + route.timeouts.per_try);
+        let try_deadline = deadline.min(attempt.lease.server.began() + route.timeouts.per_try);
         let patience = Patience { deadline: try_deadline, first_byte: route.timeouts.first_byte };
         let sent = attempt.lease.send(request, upload, patience).await;
         if sent.is_err()

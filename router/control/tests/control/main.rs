@@ -11,3 +11,4 @@ mod reloads;
 mod restarts;
 mod rollbacks;
 mod site;
+mod upstreams;

@@ -1,5 +1,6 @@
 //! A folder with policy, plugins and data, and a control that runs on it.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -130,6 +131,11 @@ impl Site {
     }
 
     pub(crate) async fn start(&self) -> Running {
+        self.start_with(Vec::new()).await
+    }
+
+    /// With these name servers.
+    pub(crate) async fn start_with(&self, name_servers: Vec<SocketAddr>) -> Running {
         let store_tracker = TaskTracker::new();
         let (tracker, stop, store_stop) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
         let switches = vec!["featureFlags".to_owned(), "hostile".to_owned()];
@@ -145,7 +151,7 @@ impl Site {
             published: Arc::new(Published::new(Arc::new(Snapshot::empty(&cells)), WORKERS)),
             cells,
         };
-        let settings = Settings { folders: self.folders(), workers: WORKERS, store_kind: "embedded" };
+        let settings = Settings { folders: self.folders(), workers: WORKERS, store_kind: "embedded", name_servers };
         let handle = start(settings, context, &tracker, stop.clone()).await.unwrap();
         Running { handle, tracker, stop, store_tracker, store_stop }
     }

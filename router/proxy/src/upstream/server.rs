@@ -57,7 +57,7 @@ impl Server {
     /// Counts a request in.
     pub(crate) fn enter(self: &Rc<Self>, now: Instant) -> InFlight {
         self.set_in_flight(self.in_flight.get() + 1);
-        InFlight { server: Rc::clone(self), entry: self.standing.enter(now) }
+        InFlight { server: Rc::clone(self), entry: self.standing.enter(now), began: now }
     }
 
     /// Requests on their way.
@@ -146,12 +146,18 @@ impl Server {
 pub(crate) struct InFlight {
     server: Rc<Server>,
     entry: super::ejection::Entry,
+    began: Instant,
 }
 
 impl InFlight {
     /// The server.
     pub(crate) fn server(&self) -> &Rc<Server> {
         &self.server
+    }
+
+    /// When it turned to the server, after its turn had come.
+    pub(crate) const fn began(&self) -> Instant {
+        self.began
     }
 
     pub(super) const fn entry(&self) -> super::ejection::Entry {
