@@ -136,6 +136,7 @@ fn after(
 ) -> Result<Again, Error> {
     // A pooled connection that was lost says nothing of its server, but every pooled one may be as old.
     let is_reused = attempt.is_reused;
+    let is_answer_begun = attempt.lease.is_answer_begun();
     let error = match fault {
         SendFault::Unsent { request, error } => {
             if !is_reused {
@@ -148,7 +149,7 @@ fn after(
                 judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Malformed));
                 error
             }
-            error if is_reused => return retry.lost(copy).map_err(|_| error),
+            error if is_reused && !is_answer_begun => return retry.lost(copy).map_err(|_| error),
             error => {
                 judge(exchange, choice, &mut attempt, Outcome::Failed(Failure::Closed));
                 error
@@ -167,6 +168,9 @@ fn after(
         }
     };
     drop(attempt);
+    if is_answer_begun {
+        return Err(error);
+    }
     match again(exchange, choice, retry, copy) {
         Ok(again) => Ok(Again { cause: Some(error), ..again }),
         Err(_) => Err(error),

@@ -1,7 +1,8 @@
 //! Whether a request that failed is sent again, and after which pause.
 //!
 //! What may be tried again: a request of which nothing was written; and an idempotent one of whose body nothing was read,
-//! as long as no byte of a response went to the client (RFC 9110 section 9.2.2). Nothing else is ever sent twice.
+//! as long as no byte of a response came, or a whole head with a status that the policy lists (RFC 9110 section 9.2.2).
+//! Nothing else is ever sent twice.
 
 use std::time::Duration;
 

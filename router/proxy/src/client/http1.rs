@@ -1,7 +1,9 @@
 //! One HTTP/1.1 connection to a server, polled inside the task of the client that it serves.
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ pub(crate) struct ServerConnection {
     /// `None` when the connection has ended.
     driver: Option<http1::Connection<TokioIo<ServerStream>, RequestBody>>,
     stream: SharedStream,
+    /// The server has sent something since the last request.
+    is_heard: Rc<Cell<bool>>,
     served: u64,
 }
 
@@ -30,9 +34,11 @@ impl ServerConnection {
     /// Connects to `address` (`host:port`) within `limit`.
     pub(crate) async fn open(address: &str, limit: Duration) -> Result<Self, Error> {
         let stream = SharedStream::new(connect(address, limit).await?);
-        let shaken = http1::handshake(TokioIo::new(ServerStream(stream.clone()))).await;
+        let is_heard = Rc::new(Cell::new(false));
+        let io = TokioIo::new(ServerStream::new(stream.clone(), Rc::clone(&is_heard)));
+        let shaken = http1::handshake(io).await;
         let (sender, driver) = shaken.map_err(|error| Error::ServerClosed(codec::Error::Http1(error)))?;
-        Ok(Self { sender, driver: Some(driver), stream, served: 0 })
+        Ok(Self { sender, driver: Some(driver), stream, is_heard, served: 0 })
     }
 
     /// True if the next request may go here: the server has neither closed the connection nor sent anything unasked.
@@ -43,6 +49,11 @@ impl ServerConnection {
     /// True if it served a request before.
     pub(super) fn is_reused(&self) -> bool {
         self.served > 0
+    }
+
+    /// True if some of the answer to the last request has come.
+    pub(super) fn is_answer_begun(&self) -> bool {
+        self.is_heard.get()
     }
 
     /// Moves bytes; ready when the connection has ended.
@@ -65,6 +76,7 @@ impl ServerConnection {
         mut waiting: Waiting<'_>,
     ) -> Result<Response<Incoming>, SendFault> {
         self.served += 1;
+        self.is_heard.set(false);
         let mut response = pin!(self.sender.try_send_request(request));
         let mut timer = pin!(sleep_until(waiting.first_deadline()));
         poll_fn(|cx| {

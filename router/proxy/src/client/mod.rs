@@ -79,6 +79,15 @@ impl Lease {
         }
     }
 
+    /// True if some of the answer to a request has come: what failed after that is not sent again.
+    pub(crate) fn is_answer_begun(&self) -> bool {
+        match &self.place {
+            Place::Http1(connection, _) => connection.is_answer_begun(),
+            // A head comes whole, or not at all.
+            Place::Http2(_) => false,
+        }
+    }
+
     /// Moves bytes; ready when the connection has ended.
     pub(crate) fn drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.place {

@@ -3,8 +3,10 @@
 //! hyper gives a connection up at the first write that fails, with an answer unread in the socket. So a failure to write
 //! is kept quiet: reading, which comes next, finds the answer, or finds that there is none.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -12,7 +14,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::stream::SharedStream;
 
 /// A stream to a server.
-pub(super) struct ServerStream(pub(super) SharedStream);
+pub(super) struct ServerStream {
+    stream: SharedStream,
+    /// Set when the server has sent anything.
+    is_heard: Rc<Cell<bool>>,
+}
+
+impl ServerStream {
+    pub(super) fn new(stream: SharedStream, is_heard: Rc<Cell<bool>>) -> Self {
+        Self { stream, is_heard }
+    }
+}
 
 /// A write that failed counts as done.
 fn quiet(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usize>> {
@@ -21,13 +33,18 @@ fn quiet(written: Poll<io::Result<usize>>, bytes: usize) -> Poll<io::Result<usiz
 
 impl AsyncRead for ServerStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.is_heard.set(true);
+        }
+        polled
     }
 }
 
 impl AsyncWrite for ServerStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write(cx, bytes);
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         quiet(written, bytes.len())
     }
 
@@ -36,19 +53,19 @@ impl AsyncWrite for ServerStream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.0).poll_write_vectored(cx, slices);
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         quiet(written, slices.iter().map(|slice| slice.len()).sum())
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.0.is_write_vectored()
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

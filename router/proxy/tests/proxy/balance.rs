@@ -222,13 +222,24 @@ async fn an_unhealthy_server_gets_nothing_unless_all_are() {
 }
 
 #[tokio::test]
-async fn an_unreadable_answer_of_one_server_does_not_stop_the_others() {
+async fn a_server_with_unreadable_answers_is_left_alone() {
+    const FAILURES: usize = 3;
     let broken = Origin::start(|_| Plan::close("220 smtp.example ESMTP\r\n\r\n")).await;
     let sound = Origin::saying("ok").await;
-    let lines = "balance = \"round-robin\"\nretry_budget = { percent = 100 }";
-    let router = Router::start(&balanced(&[&broken, &sound], lines, ""));
+    let lines = format!(
+        "balance = \"round-robin\"\n\
+         ejection = {{ consecutive_failures = {FAILURES}, base = \"10m\", max = \"10m\" }}"
+    );
+    let router = Router::start(&balanced(&[&broken, &sound], &lines, ""));
     let mut client = router.client().await;
+    let mut refused = 0;
     for _ in 0..20 {
-        assert_eq!(client.get("/").await.text(), "ok");
+        match client.get("/").await.status {
+            200 => {}
+            // Some of an answer has come, so nothing is sent again.
+            502 => refused += 1,
+            other => panic!("{other}"),
+        }
     }
+    assert_eq!((refused, broken.requests().len()), (FAILURES, FAILURES));
 }
