@@ -79,7 +79,7 @@ Examples:
     Init(InitArgs),
     /// Check sluice.toml, the policy files and the plugin files without starting anything.
     ///
-    /// Everything a router would check before it publishes: syntax, names, grants, the [[tests]] of the policy, and that
+    /// Everything a router would check before it publishes: syntax, names, grants, the `[[tests]]` of the policy, and that
     /// each plugin starts with its configuration. Exits 0 if a router would take it all, 1 with every fault, 2 if there
     /// is nothing to check.
     #[command(after_help = "\
