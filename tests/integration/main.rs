@@ -14,6 +14,7 @@ mod hostile;
 mod init;
 mod lifecycle;
 mod long;
+mod observe;
 mod policy_history;
 mod reload;
 mod servers;

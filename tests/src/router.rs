@@ -15,6 +15,9 @@ use crate::{client, eventually};
 /// The policy file of a test, below the router's folder.
 pub const POLICY_FILE: &str = "routes.d/test.toml";
 
+/// Where routers of tests log requests, unless a test says otherwise.
+pub const ACCESS_LOG: &str = "[access_log]\nto = \"off\"";
+
 /// A router and the folders it watches.
 pub struct Router {
     /// The process.
@@ -59,8 +62,7 @@ impl Setup {
     pub fn write_process_config(&self, store: &str, admin: &str) -> Result<()> {
         let text = format!(
             "[[listeners]]\naddress = \"127.0.0.1:0\"\n\n[admin]\naddress = \"127.0.0.1:0\"\nlegacy_toggle = true\n{admin}\n\
-             [store]\nurl = \"{store}\"\nedge = \"test\"\n\n[limits]\nworkers = 2\n\n\
-             [access_log]\nto = \"off\"\n"
+             [store]\nurl = \"{store}\"\nedge = \"test\"\n\n[limits]\nworkers = 2\n\n{ACCESS_LOG}\n"
         );
         Ok(std::fs::write(self.folder.path().join("sluice.toml"), text)?)
     }

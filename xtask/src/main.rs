@@ -12,6 +12,7 @@ mod demo;
 mod plugins;
 mod process;
 mod program;
+mod promtool;
 mod redis;
 mod say;
 mod test;

@@ -7,6 +7,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::chromedriver::CHROMEDRIVER;
+use crate::program::Program;
+use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
 use crate::{apt, plugins, process, say, toolchain};
@@ -15,8 +17,9 @@ use crate::{apt, plugins, process, say, toolchain};
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
 /// What the names of the long tests begin with. nextest leaves them out by its default profile.
 const LONG_TESTS: &str = "long::";
-/// What the names of the tests with a browser begin with.
-const BROWSER_TESTS: &str = "browser::";
+/// Programs that some tests need, and what the names of those tests begin with. Without one they are skipped, and said to
+/// be; under CI that is a failure.
+const OPTIONAL: [(&Program, &str); 2] = [(&CHROMEDRIVER, "browser::"), (&PROMTOOL, "observe::promtool")];
 
 /// Which tests to run.
 #[derive(Args)]
@@ -41,12 +44,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     say::step("looking for redis-server");
     let redis = REDIS.find()?;
     say::note(redis.display());
-    say::step("looking for a browser");
-    let browser = browser()?;
+    let mut found = Vec::new();
+    for (program, tests) in OPTIONAL {
+        say::step(format_args!("looking for {}", program.name));
+        found.push(Optional { program, tests, path: optional(program)? });
+    }
     say::step("building programs and tests");
     process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
 
-    let settings = Settings { plugins: &plugins, redis: &redis, browser: browser.as_deref() };
+    let settings = Settings { plugins: &plugins, redis: &redis, optional: &found };
     let mut failures = Vec::new();
     if options.filter.is_none() {
         say::step("running the documentation tests");
@@ -57,12 +63,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Last, so that its summary closes the output.
     say::step("running the tests");
     let mut runner = runner(&workspace, options);
-    let left_out = [(LONG_TESTS, !options.long), (BROWSER_TESTS, browser.is_none())];
-    runner.arg("--").args(left_out.iter().filter(|(_, is_out)| *is_out).flat_map(|(tests, _)| ["--skip", tests]));
+    let missing: Vec<&Optional> = found.iter().filter(|optional| optional.path.is_none()).collect();
+    let left_out =
+        (!options.long).then_some(LONG_TESTS).into_iter().chain(missing.iter().map(|optional| optional.tests));
+    runner.arg("--").args(left_out.flat_map(|tests| ["--skip", tests]));
     failures.extend(process::run_as_is(settings.apply(&mut runner)).err());
-    if browser.is_none() {
-        let install = apt::install_line(CHROMEDRIVER.packages);
-        say::note(format_args!("tests with a browser: SKIPPED, there is none (Debian, as root: `{install}`)"));
+    for Optional { program, tests, .. } in missing {
+        let install = apt::install_line(program.packages);
+        let name = program.name;
+        say::note(format_args!("tests `{tests}*`: SKIPPED, there is no {name} (Debian, as root: `{install}`)"));
     }
     if failures.is_empty() {
         say::step("all tests passed");
@@ -72,12 +81,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bail!("{}", lines.join("; "))
 }
 
-/// The browser's driver; `None` if it cannot be had, which is an error only under CI.
-fn browser() -> Result<Option<PathBuf>> {
-    match CHROMEDRIVER.find() {
-        Ok(driver) => {
-            say::note(driver.display());
-            Ok(Some(driver))
+/// A program that some tests need.
+struct Optional {
+    program: &'static Program,
+    tests: &'static str,
+    path: Option<PathBuf>,
+}
+
+/// Where the program is; `None` if it cannot be had, which is an error only under CI.
+fn optional(program: &Program) -> Result<Option<PathBuf>> {
+    match program.find() {
+        Ok(path) => {
+            say::note(path.display());
+            Ok(Some(path))
         }
         Err(reason) if process::under_ci() => Err(reason),
         Err(reason) => {
@@ -91,14 +107,14 @@ fn browser() -> Result<Option<PathBuf>> {
 struct Settings<'a> {
     plugins: &'a Path,
     redis: &'a Path,
-    browser: Option<&'a Path>,
+    optional: &'a [Optional],
 }
 
 impl Settings<'_> {
     fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env(PLUGINS_VARIABLE, self.plugins).env(REDIS.variable, self.redis);
-        if let Some(browser) = self.browser {
-            command.env(CHROMEDRIVER.variable, browser);
+        for optional in self.optional {
+            command.envs(optional.path.iter().map(|path| (optional.program.variable, path)));
         }
         command
     }

@@ -164,7 +164,7 @@ async fn traffic(State(context): State<Shared>) -> Json<Value> {
                     .zip(total.classes)
                     .map(|(class, count)| ((*class).to_owned(), count.into()))
                     .collect();
-                json!({"route": name, "variant": total.variant, "requests": requests, "micros": total.micros})
+                json!({"route": name, "variant": total.variant, "requests": requests, "micros": total.latency.micros})
             })
         })
         .collect();

@@ -47,7 +47,7 @@ pub struct ProcessConfig {
 pub struct ListenerConfig {
     /// Address it binds; port 0 = any free port.
     pub address: SocketAddr,
-    /// Peers whose `X-Forwarded-*`, `Forwarded` and `traceparent` are believed; nobody by default.
+    /// Peers whose `X-Forwarded-*` and `Forwarded` are believed; nobody by default.
     pub trusted_proxies: Vec<IpNet>,
     /// What becomes of an encoded slash in a path.
     pub encoded_slash: EncodedSlash,

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use sluice_policy::{Builtin, Found, PathPattern, Target};
+use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::{Link, Plugin, Route, Snapshot};
 use tokio::time::Instant;
 
@@ -114,8 +114,7 @@ impl Exchange {
         let worker = &connection.worker;
         worker.counters().in_flight.fetch_add(1, Ordering::Relaxed);
         connection.begin_request();
-        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let now_ms = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        let now_ms = unix_ms();
         let random = (u128::from(worker.random()) << 64) | u128::from(worker.random());
         let started = Instant::now();
         Self {

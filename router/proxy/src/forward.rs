@@ -63,6 +63,7 @@ pub(crate) async fn forward(
             Ok(response) => {
                 let status = response.status();
                 exchange.trail.answered(status.as_u16());
+                choice.group(exchange).stats().latency.observe(attempt.lease.server.began().elapsed());
                 judge(exchange, &mut choice, &mut attempt, outcome(status));
                 if !retry.is_wanted_after(status.as_u16()) {
                     return from_server(exchange, response, attempt.lease, deadline);

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use http::Version;
 use sluice_snapshot::Reason;
 use sluice_snapshot::decisions::Facts;
+use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::traffic::Finished;
 
+use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::trail::Told;
 
@@ -112,6 +114,27 @@ impl Record {
             worker: exchange.connection.worker.index,
         }
     }
+}
+
+/// A head that could not be read was refused: counted, and logged as far as anything is known. HTTP/1 only: over HTTP/2
+/// the connection ends instead.
+pub(crate) fn refused_unread(connection: &Connection, status: u16, reason: Reason) {
+    let worker = &connection.worker;
+    worker.counters().reasons.count(reason);
+    let Some(log) = &worker.access_log else { return };
+    let peer = connection.peer.address_field.to_str().unwrap_or_default();
+    let facts = Facts {
+        time_ms: unix_ms(),
+        client: peer,
+        peer,
+        protocol: protocol(Version::HTTP_11),
+        status: Some(status),
+        reason: Some(reason.as_str()),
+        revision: worker.current().snapshot.revision,
+        worker: worker.index,
+        ..Facts::default()
+    };
+    log.write(&facts, &Told::default());
 }
 
 const fn protocol(version: Version) -> &'static str {

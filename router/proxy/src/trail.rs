@@ -134,6 +134,7 @@ impl Trail {
 }
 
 /// The notes with their names, for as long as someone writes them down.
+#[derive(Default)]
 pub(crate) struct Told<'a> {
     pub(crate) variant_by: Option<VariantBy>,
     pub(crate) upstream: Option<&'a str>,

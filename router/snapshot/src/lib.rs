@@ -8,6 +8,7 @@ pub mod decisions;
 pub mod effects;
 pub mod fields;
 pub mod gcra;
+pub mod latency;
 pub mod limiter;
 pub mod plugin;
 pub mod publish;

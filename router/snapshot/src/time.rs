@@ -1,5 +1,7 @@
 //! Times as people and tools read them: RFC 3339, UTC, with milliseconds.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// Days from 0000-03-01 to 1970-01-01 in the proleptic Gregorian calendar.
 const DAYS_TO_EPOCH: u64 = 719_468;
 /// Days of 400 years, after which the calendar repeats.
@@ -7,6 +9,13 @@ const DAYS_OF_ERA: u64 = 146_097;
 const DAY_SECONDS: u64 = 86_400;
 /// The last millisecond that has four digits for its year: 9999-12-31T23:59:59.999Z.
 const LAST_MS: u64 = 253_402_300_799_999;
+
+/// Now, Unix time in ms.
+#[must_use]
+pub fn unix_ms() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX)
+}
 
 /// A time, written out.
 #[derive(Clone, Copy, Debug)]

@@ -6,14 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::decisions::Decisions;
+use crate::latency::{Latency, LatencyTotals};
 use crate::reason::Reason;
-
-/// Upper bounds of the latency histogram, in microseconds; the last bucket has none. The default buckets of Prometheus'
-/// clients (5 ms to 10 s), with three more below, where a proxy on the machine of its servers answers.
-pub const LATENCY_BOUNDS_MICROS: [u64; 14] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000,
-];
 
 /// Status classes that are counted apart: 1xx to 5xx, and requests that got no answer (the client left).
 pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
@@ -171,8 +165,7 @@ struct Shard {
 #[derive(Debug, Default)]
 struct Row {
     classes: [AtomicU64; CLASSES.len()],
-    latency: [AtomicU64; LATENCY_BOUNDS_MICROS.len() + 1],
-    micros: AtomicU64,
+    latency: Latency,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
@@ -197,14 +190,24 @@ pub struct VariantTotals {
     pub variant: Option<String>,
     /// Requests by [`CLASSES`].
     pub classes: [u64; CLASSES.len()],
-    /// Requests by [`LATENCY_BOUNDS_MICROS`], not cumulative; the last one is above all bounds.
-    pub latency: [u64; LATENCY_BOUNDS_MICROS.len() + 1],
-    /// Sum of all latencies, microseconds.
-    pub micros: u64,
+    /// From a request's head to its response's last byte.
+    pub latency: LatencyTotals,
     /// Bytes of request bodies.
     pub bytes_in: u64,
     /// Bytes of response bodies.
     pub bytes_out: u64,
+}
+
+impl VariantTotals {
+    /// Adds the figures of `other`; the variant stays.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, count) in self.classes.iter_mut().zip(other.classes) {
+            *sum += count;
+        }
+        self.latency.add(&other.latency);
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+    }
 }
 
 impl RouteTraffic {
@@ -224,11 +227,8 @@ impl RouteTraffic {
     pub fn finished(&self, worker: usize, variant: Option<usize>, finished: &Finished) {
         let row = &self.shards[worker].rows[variant.map_or(0, |index| index + 1)];
         let class = finished.status.map_or(CLASSES.len() - 1, |status| usize::from(status / 100).clamp(1, 5) - 1);
-        let micros = u64::try_from(finished.took.as_micros()).unwrap_or(u64::MAX);
-        let bucket = LATENCY_BOUNDS_MICROS.partition_point(|bound| *bound < micros);
         row.classes[class].fetch_add(1, Ordering::Relaxed);
-        row.latency[bucket].fetch_add(1, Ordering::Relaxed);
-        row.micros.fetch_add(micros, Ordering::Relaxed);
+        row.latency.observe(finished.took);
         row.bytes_in.fetch_add(finished.bytes_in, Ordering::Relaxed);
         row.bytes_out.fetch_add(finished.bytes_out, Ordering::Relaxed);
     }
@@ -243,8 +243,7 @@ impl RouteTraffic {
         for shard in &self.shards {
             for (total, row) in totals.iter_mut().zip(&shard.rows) {
                 add(&mut total.classes, &row.classes);
-                add(&mut total.latency, &row.latency);
-                total.micros += row.micros.load(Ordering::Relaxed);
+                row.latency.add_to(&mut total.latency);
                 total.bytes_in += row.bytes_in.load(Ordering::Relaxed);
                 total.bytes_out += row.bytes_out.load(Ordering::Relaxed);
             }
@@ -274,9 +273,9 @@ mod tests {
         let totals = route.totals();
         assert_eq!(totals[2].variant.as_deref(), Some("canary"));
         assert_eq!((totals[2].classes[1], totals[2].classes[4]), (1, 1));
-        assert_eq!((totals[2].latency[0], totals[2].latency[1], totals[2].micros), (1, 1, 1_001));
+        assert_eq!((totals[2].latency.count(), totals[2].latency.micros), (2, 1_001));
         assert_eq!((totals[2].bytes_in, totals[2].bytes_out), (6, 8));
-        assert_eq!((totals[0].classes[5], totals[0].latency[LATENCY_BOUNDS_MICROS.len()]), (1, 1));
+        assert_eq!((totals[0].classes[5], totals[0].latency.count()), (1, 1));
     }
 
     #[test]

@@ -31,7 +31,7 @@ use crate::error::Error;
 use crate::peer::Peer;
 use crate::stream::SharedStream;
 use crate::worker::Worker;
-use crate::{linger, panics};
+use crate::{linger, panics, record};
 
 /// What a client gets that did not finish its head in time (RFC 9110 section 15.5.9). hyper only closes.
 const HEAD_TIMED_OUT: &[u8] = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\
@@ -153,7 +153,7 @@ async fn drive(connection: &Rc<Connection>, stream: SharedStream, open: &OpenCon
         Err(ending) => ending,
     };
     if ending == Ending::HeadLate && !connection.is_http2() {
-        worker.counters().reasons.count(Reason::HeadTimeout);
+        record::refused_unread(connection, 408, Reason::HeadTimeout);
         stream.write_now(HEAD_TIMED_OUT);
     }
     let is_ours = ending == Ending::Closed && !connection.is_read_out.get();

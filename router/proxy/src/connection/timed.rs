@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Connection;
 use super::frames::Frames;
+use crate::record;
 use crate::stream::SharedStream;
 
 /// Bytes of the first read: as many as hyper's first, so that telling the protocols apart costs no read of its own.
@@ -29,10 +30,10 @@ const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconne
 
 /// The refusal of a head that could not be read, for the same reason for which hyper refused it. A target that is too long
 /// for hyper is longer than any that is taken here, so the head is too large.
-fn refusal(said: &[u8]) -> (Reason, &'static [u8]) {
+fn refusal(said: &[u8]) -> (u16, Reason, &'static [u8]) {
     match said.get(STATUS_AT) {
-        Some(b"414" | b"431") => (Reason::HeadTooLarge, TOO_LARGE),
-        _ => (Reason::MalformedHead, MALFORMED),
+        Some(b"414" | b"431") => (431, Reason::HeadTooLarge, TOO_LARGE),
+        _ => (400, Reason::MalformedHead, MALFORMED),
     }
 }
 
@@ -159,8 +160,8 @@ impl TimedStream {
 
     /// Says the same as hyper, and why. The socket has room for it, for nothing waits there.
     fn write_refusal(&self, said: &[u8], bytes: usize) -> Poll<io::Result<usize>> {
-        let (reason, refusal) = refusal(said);
-        self.connection.worker.counters().reasons.count(reason);
+        let (status, reason, refusal) = refusal(said);
+        record::refused_unread(&self.connection, status, reason);
         self.stream.write_now(refusal);
         Poll::Ready(Ok(bytes))
     }

@@ -105,6 +105,11 @@ async fn b28_reasons_and_refused_heads_are_told() {
     assert_eq!((&lines[0]["reason"], &lines[0]["path"]), (&"no_route".into(), &"/nowhere".into()));
     assert_eq!((&lines[1]["reason"], &lines[1]["path"]), (&"invalid_path".into(), &Value::Null));
     assert_eq!(lines[1]["trace_id"], Value::Null);
+    let mut stranger = log.router.client().await;
+    assert_eq!(stranger.ask("\x16\x03\x01 no HTTP\r\n\r\n").await.status, 400);
+    let unread = &log.lines(3).await[2];
+    assert_eq!((&unread["reason"], &unread["status"]), (&"malformed_head".into(), &400.into()));
+    assert_eq!((&unread["request_id"], &unread["client"]), (&"".into(), &"127.0.0.1".into()));
     let reasons = &log.router.shared.traffic.worker(0).reasons;
     assert_eq!(reasons.of(sluice_snapshot::Reason::NoRoute), 1);
 }

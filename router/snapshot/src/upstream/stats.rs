@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::latency::{Latency, LatencyTotals};
+
 /// How an attempt at a server fails, as metrics name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
@@ -49,6 +51,8 @@ pub struct UpstreamStats {
     pub requests: AtomicU64,
     /// Attempts that failed, by [`Failure`].
     pub failures: [AtomicU64; Failure::ALL.len()],
+    /// From the begin of an attempt to the head of its response.
+    pub latency: Latency,
     /// Requests that were sent again.
     pub retries: AtomicU64,
     /// Requests that were not sent again because the budget was spent.
@@ -87,6 +91,8 @@ pub struct UpstreamTotals {
     pub requests: u64,
     /// By [`Failure::ALL`].
     pub failures: [u64; Failure::ALL.len()],
+    /// See [`UpstreamStats::latency`].
+    pub latency: LatencyTotals,
     /// See [`UpstreamStats::retries`].
     pub retries: u64,
     /// See [`UpstreamStats::retries_denied`].
@@ -130,6 +136,7 @@ impl UpstreamStats {
         for (sum, failures) in totals.failures.iter_mut().zip(&self.failures) {
             *sum += of(failures);
         }
+        self.latency.add_to(&mut totals.latency);
         totals.retries += of(&self.retries);
         totals.retries_denied += of(&self.retries_denied);
         totals.ejections += of(&self.ejections);

@@ -1,0 +1,106 @@
+//! Families and samples as the encoder takes them.
+
+use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
+use sluice_snapshot::latency::{LATENCY_BOUNDS_MICROS, LatencyTotals};
+
+/// Microseconds per second.
+const MICROS: f64 = 1e6;
+/// Milliseconds per second.
+const MILLIS: f64 = 1e3;
+
+/// Labels of a sample, with their values.
+pub(super) type Labels<'a> = [(&'a str, &'a str)];
+
+/// A family of counters.
+pub(super) fn counters(name: &str, help: &str, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
+    family(name, help, MetricType::COUNTER, samples)
+}
+
+/// A family of gauges.
+pub(super) fn gauges(name: &str, help: &str, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
+    family(name, help, MetricType::GAUGE, samples)
+}
+
+/// A family of histograms.
+pub(super) fn histograms(name: &str, help: &str, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
+    family(name, help, MetricType::HISTOGRAM, samples)
+}
+
+/// A counter without labels.
+pub(super) fn one_counter(name: &str, help: &str, value: u64) -> MetricFamily {
+    counters(name, help, [counter(&[], value)])
+}
+
+/// A gauge without labels.
+pub(super) fn one_gauge(name: &str, help: &str, value: f64) -> MetricFamily {
+    gauges(name, help, [gauge(&[], value)])
+}
+
+fn family(name: &str, help: &str, kind: MetricType, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(samples.into_iter().collect());
+    family
+}
+
+pub(super) fn counter(labels: &Labels<'_>, value: u64) -> Metric {
+    counter_of(labels, number(value))
+}
+
+pub(super) fn counter_of(labels: &Labels<'_>, value: f64) -> Metric {
+    let mut counter = Counter::default();
+    counter.set_value(value);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_counter(counter);
+    metric
+}
+
+pub(super) fn gauge(labels: &Labels<'_>, value: f64) -> Metric {
+    let mut gauge = Gauge::default();
+    gauge.set_value(value);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_gauge(gauge);
+    metric
+}
+
+pub(super) fn histogram(labels: &Labels<'_>, totals: &LatencyTotals) -> Metric {
+    let mut count = 0;
+    let bucket = |(bound, in_bucket): (&u64, &u64)| {
+        count += in_bucket;
+        let mut bucket = Bucket::default();
+        bucket.set_upper_bound(number(*bound) / MICROS);
+        bucket.set_cumulative_count(count);
+        bucket
+    };
+    let buckets = LATENCY_BOUNDS_MICROS.iter().zip(&totals.buckets).map(bucket).collect();
+    let mut histogram = Histogram::default();
+    histogram.set_bucket(buckets);
+    histogram.set_sample_count(totals.count());
+    histogram.set_sample_sum(number(totals.micros) / MICROS);
+    let mut metric = Metric::from_label(pairs(labels));
+    metric.set_histogram(histogram);
+    metric
+}
+
+fn pairs(labels: &Labels<'_>) -> Vec<LabelPair> {
+    let pair = |(name, value): &(&str, &str)| {
+        let mut pair = LabelPair::default();
+        pair.set_name((*name).to_owned());
+        pair.set_value((*value).to_owned());
+        pair
+    };
+    labels.iter().map(pair).collect()
+}
+
+/// Prometheus has only floats; counts above 2^53 lose their last digits.
+#[expect(clippy::cast_precision_loss, reason = "the text format has only floats")]
+pub(super) const fn number(value: u64) -> f64 {
+    value as f64
+}
+
+/// Seconds of a time in ms.
+pub(super) fn seconds(millis: u64) -> f64 {
+    number(millis) / MILLIS
+}

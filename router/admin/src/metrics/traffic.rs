@@ -1,0 +1,174 @@
+//! What the data plane counts: rate, errors and duration of requests, and what workers do beside them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus::proto::MetricFamily;
+use sluice_snapshot::Reason;
+use sluice_snapshot::Traffic;
+use sluice_snapshot::traffic::{CLASSES, VariantTotals, WorkerTraffic};
+
+use super::families::{counter, counters, histogram, histograms, number, one_counter, one_gauge};
+
+/// Label of requests for which no variant was chosen.
+const NO_VARIANT: &str = "none";
+
+pub(super) fn families(traffic: &Traffic) -> Vec<MetricFamily> {
+    let mut families = requests(traffic);
+    families.push(reasons(traffic));
+    families.extend(workers(traffic));
+    families
+}
+
+fn requests(traffic: &Traffic) -> Vec<MetricFamily> {
+    let (mut requests, mut durations, mut bytes_in, mut bytes_out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for ((route, variant), totals) in by_route(traffic) {
+        let labels = [("route", &*route), ("variant", &*variant)];
+        for (class, count) in CLASSES.iter().zip(totals.classes) {
+            requests.push(counter(&[labels[0], labels[1], ("class", class)], count));
+        }
+        durations.push(histogram(&labels, &totals.latency));
+        bytes_in.push(counter(&labels, totals.bytes_in));
+        bytes_out.push(counter(&labels, totals.bytes_out));
+    }
+    vec![
+        counters("sluice_requests_total", "Finished requests by route, variant and status class.", requests),
+        histograms(
+            "sluice_request_duration_seconds",
+            "From the request's head to the response's last byte.",
+            durations,
+        ),
+        counters("sluice_request_body_bytes_total", "Bytes of request bodies that were read.", bytes_in),
+        counters("sluice_response_body_bytes_total", "Bytes of response bodies that were sent.", bytes_out),
+    ]
+}
+
+/// Totals by route and variant. While requests of an old snapshot end, a route whose variants changed is counted in two
+/// places, but no series may stand twice.
+fn by_route(traffic: &Traffic) -> BTreeMap<(String, String), VariantTotals> {
+    let mut sums: BTreeMap<(String, String), VariantTotals> = BTreeMap::new();
+    for route in traffic.routes() {
+        for totals in route.totals() {
+            let variant = totals.variant.clone().unwrap_or_else(|| NO_VARIANT.to_owned());
+            sums.entry((route.route().to_owned(), variant)).or_default().add(&totals);
+        }
+    }
+    sums
+}
+
+fn reasons(traffic: &Traffic) -> MetricFamily {
+    let count = |reason: Reason| traffic.workers().iter().map(|worker| worker.reasons.of(reason)).sum();
+    let samples = Reason::ALL.iter().map(|reason| counter(&[("reason", reason.as_str())], count(*reason)));
+    let help =
+        "Requests that were answered by the router or a plugin, broke off, or were left by their client, by reason.";
+    counters("sluice_request_reasons_total", help, samples)
+}
+
+fn workers(traffic: &Traffic) -> Vec<MetricFamily> {
+    let sum = |of: fn(&WorkerTraffic) -> &AtomicU64| {
+        traffic.workers().iter().map(|worker| of(worker).load(Ordering::Relaxed)).sum::<u64>()
+    };
+    let decisions_skipped = traffic.decisions().skipped();
+    let lines = traffic.access_log_dropped();
+    vec![
+        one_gauge("sluice_workers", "Workers of the data plane.", number(traffic.workers().len() as u64)),
+        one_counter(
+            "sluice_connections_accepted_total",
+            "Client connections accepted.",
+            sum(|worker| &worker.accepted),
+        ),
+        one_counter(
+            "sluice_connections_refused_total",
+            "Client connections answered 503.",
+            sum(|worker| &worker.refused),
+        ),
+        one_gauge("sluice_connections", "Client connections open.", number(sum(|worker| &worker.connections))),
+        one_gauge("sluice_requests_in_flight", "Requests being answered.", number(sum(|worker| &worker.in_flight))),
+        one_counter(
+            "sluice_retries_total",
+            "Attempts after the first one of a request.",
+            sum(|worker| &worker.retries),
+        ),
+        one_counter(
+            "sluice_requests_unrouted_total",
+            "Requests that no route matched.",
+            sum(|worker| &worker.unrouted),
+        ),
+        one_counter(
+            "sluice_upstream_connects_total",
+            "Connections opened to servers.",
+            sum(|worker| &worker.upstream_connects),
+        ),
+        one_counter(
+            "sluice_mirrored_total",
+            "Copies of requests that mirrors answered.",
+            sum(|worker| &worker.mirrored),
+        ),
+        one_counter(
+            "sluice_mirrors_dropped_total",
+            "Copies of requests that were not sent or not answered.",
+            sum(|worker| &worker.mirrors_dropped),
+        ),
+        one_counter(
+            "sluice_panics_total",
+            "Panics that ended one request or one connection.",
+            sum(|worker| &worker.panics),
+        ),
+        one_counter("sluice_access_log_dropped_total", "Lines of the access log that got lost.", lines),
+        one_counter(
+            "sluice_decisions_skipped_total",
+            "Requests that were not kept for `sluice why` because someone was reading.",
+            decisions_skipped,
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use prometheus::{Encoder, TextEncoder};
+    use sluice_snapshot::traffic::Finished;
+
+    use super::*;
+
+    fn text(traffic: &Traffic) -> String {
+        let mut families = families(traffic);
+        families.retain(|family| !family.get_metric().is_empty());
+        let mut body = Vec::new();
+        TextEncoder::new().encode(&families, &mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
+    #[test]
+    fn a_finished_request_is_seen_with_its_labels() {
+        let traffic = Traffic::new(1);
+        let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
+        let took = Duration::from_millis(2);
+        route.finished(0, Some(1), &Finished { status: Some(200), took, bytes_in: 3, bytes_out: 4 });
+        traffic.worker(0).reasons.count(Reason::NoRoute);
+        let text = text(&traffic);
+        for line in [
+            r#"sluice_requests_total{route="app",variant="canary",class="2xx"} 1"#,
+            r#"sluice_request_duration_seconds_bucket{route="app",variant="canary",le="0.0025"} 1"#,
+            r#"sluice_request_body_bytes_total{route="app",variant="canary"} 3"#,
+            r#"sluice_request_reasons_total{reason="no_route"} 1"#,
+            "# TYPE sluice_connections gauge",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_route_whose_variants_changed_stands_once() {
+        let traffic = Traffic::new(1);
+        let (old, new) = (traffic.route("app", &[]), traffic.route("app", &["stable".to_owned()]));
+        for route in [&old, &new] {
+            route.finished(0, None, &Finished { status: Some(200), ..Finished::default() });
+        }
+        let text = text(&traffic);
+        let series = r#"sluice_requests_total{route="app",variant="none",class="2xx"}"#;
+        assert_eq!(text.matches(series).count(), 1, "{text}");
+        assert!(text.contains(&format!("{series} 2")), "{text}");
+    }
+}
