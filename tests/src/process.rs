@@ -8,18 +8,22 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
 
 /// Lines of output that are kept to explain a failure.
 const OUTPUT_LINES_MAX: usize = 4_000;
+/// How long the rest of the output of a process that has ended is waited for.
+const OUTPUT_WAIT: Duration = Duration::from_secs(2);
 
 /// A running child with what it printed so far. Killed when dropped.
 pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -31,13 +35,10 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().with_context(|| format!("start {name}"))?;
         let output = Arc::new(Mutex::new(Vec::new()));
-        if let Some(stdout) = child.stdout.take() {
-            collect(stdout, Arc::clone(&output));
-        }
-        if let Some(stderr) = child.stderr.take() {
-            collect(stderr, Arc::clone(&output));
-        }
-        Ok(Self { name: name.to_owned(), child, output })
+        let stdout = child.stdout.take().map(|stdout| collect(stdout, Arc::clone(&output)));
+        let stderr = child.stderr.take().map(|stderr| collect(stderr, Arc::clone(&output)));
+        let readers = stdout.into_iter().chain(stderr).collect();
+        Ok(Self { name: name.to_owned(), child, output, readers })
     }
 
     /// Everything printed so far.
@@ -99,15 +100,19 @@ impl Process {
         Ok(())
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for what was printed until then.
     ///
     /// # Errors
     /// If it does not end within [`PATIENCE`].
     pub async fn wait(&mut self) -> Result<ExitStatus> {
-        match timeout(PATIENCE, self.child.wait()).await {
-            Ok(status) => Ok(status?),
-            Err(_) => bail!("{} does not end:\n{}", self.name, self.output()),
+        let Ok(status) = timeout(PATIENCE, self.child.wait()).await else {
+            bail!("{} does not end:\n{}", self.name, self.output());
+        };
+        for reader in self.readers.drain(..) {
+            // Late: a child of the process holds its output open.
+            let _late = timeout(OUTPUT_WAIT, reader).await;
         }
+        Ok(status?)
     }
 
     /// SIGTERM, then waits for the end.
@@ -140,7 +145,7 @@ impl Process {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's reader ends with its child; nothing waits for it")]
-fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Vec<String>>>) {
+fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
@@ -149,7 +154,7 @@ fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Ve
                 output.push(line);
             }
         }
-    });
+    })
 }
 
 /// `sluice` with these arguments, to its end: its status, what it printed, what it complained of.
