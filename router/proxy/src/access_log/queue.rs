@@ -4,7 +4,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Bytes that may wait in each buffer; a line that begins below it is taken whole. At 100,000 lines a second the writer
-/// may stand still for about 20 ms.
+/// may stand still for about 30 ms.
 pub(super) const WAITING_BYTES_MAX: usize = 1 << 20;
 
 /// The queue of one worker.
