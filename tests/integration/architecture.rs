@@ -166,7 +166,7 @@ fn numbered(line: &str) -> bool {
 }
 
 #[test]
-fn the_conformance_page_names_tests_that_exist() -> Result<()> {
+fn the_conformance_page_and_the_tests_name_each_other() -> Result<()> {
     let page = std::fs::read_to_string(root().join("docs/http-conformance.md"))?;
     let mut sources: BTreeMap<String, String> = BTreeMap::new();
     for file in rust_files()? {
@@ -181,7 +181,18 @@ fn the_conformance_page_names_tests_that_exist() -> Result<()> {
     };
     let missing: Vec<&&str> = tests.iter().filter(is_missing).collect();
     assert!(missing.is_empty(), "no test has these names: {missing:#?}");
+    let criteria = sources.values().flat_map(|source| criterion_tests(source));
+    let left_out: Vec<&str> = criteria.filter(|test| !page.contains(test)).collect();
+    assert!(left_out.is_empty(), "the page leaves out: {left_out:#?}");
     Ok(())
+}
+
+/// Names of functions that begin with a criterion: `b07_..`.
+fn criterion_tests(source: &str) -> impl Iterator<Item = &str> {
+    let names = source.split("fn b").skip(1).filter_map(|rest| rest.split_once('(')).map(|(name, _)| name);
+    names.filter(|name| {
+        name.len() > 3 && name.as_bytes()[..2].iter().all(u8::is_ascii_digit) && name[2..].starts_with('_')
+    })
 }
 
 #[test]
