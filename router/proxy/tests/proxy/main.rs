@@ -28,6 +28,7 @@ mod h2_heads;
 mod h2_lifetime;
 mod h2_requests;
 mod h2_servers;
+mod h2_trailers;
 mod h2client;
 mod h2origin;
 mod h2wire;
