@@ -151,8 +151,13 @@ fn limits(limits: &TimeLimits) -> String {
     )
 }
 
+/// In the largest unit that says it exactly.
 fn time(ms: u128) -> String {
-    if ms.is_multiple_of(1_000) { format!("{} s", ms / 1_000) } else { format!("{ms} ms") }
+    let units = [(3_600_000, "h"), (60_000, "min"), (1_000, "s")];
+    match units.into_iter().find(|(unit, _)| ms > 0 && ms.is_multiple_of(*unit)) {
+        Some((unit, name)) => format!("{} {name}", ms / unit),
+        None => format!("{ms} ms"),
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +165,14 @@ mod tests {
     use sluice_control::{RequestSeen, RouteLost};
 
     use super::*;
+
+    #[test]
+    fn times_are_told_in_the_largest_unit_that_is_exact() {
+        assert_eq!(
+            [0, 25, 1_000, 90_000, 60_000, 3_600_000].map(time),
+            ["0 ms", "25 ms", "1 s", "90 s", "1 min", "1 h"]
+        );
+    }
 
     #[test]
     fn a_story_has_its_steps_in_order() {
