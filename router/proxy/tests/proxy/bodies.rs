@@ -21,11 +21,7 @@ fn chunked(body: &[u8], chunk_bytes: usize) -> Vec<u8> {
 
 #[tokio::test]
 async fn large_bodies_pass_whole_in_both_directions() {
-    let origin = Origin::start(|request| {
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len());
-        Plan::keep([head.as_bytes(), &request.body].concat())
-    })
-    .await;
+    let origin = Origin::echo().await;
     let router = Router::before(&origin);
     let body: Vec<u8> = (0..3_000_000_u32).map(|index| index.to_le_bytes()[0] ^ index.to_le_bytes()[1]).collect();
     let mut client = router.client().await;

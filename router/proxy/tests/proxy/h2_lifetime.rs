@@ -10,9 +10,8 @@ use crate::h2client::{self, H2Client};
 use crate::h2wire::{
     ACK, END_STREAM, End, GOAWAY, GOOD, HEADERS, NO_ERROR, PING, PREFACE, SETTINGS, Wire, frame, literals,
 };
-use crate::origin::{Origin, Request, read_head};
+use crate::origin::Origin;
 use crate::router::{Router, everything_to, settings};
-use tokio::io::AsyncWriteExt;
 
 /// Connections and requests at a time, and reloads, of the test under load.
 const CONNECTIONS: usize = 4;
@@ -64,30 +63,9 @@ async fn b22_a_connection_may_idle_longer_than_a_head_may_take_but_not_for_ever(
     assert_eq!(reset.end().await, Some(NO_ERROR), "the clock runs on after a reset");
 }
 
-/// An origin that answers a request when the test says so.
-async fn held() -> (Origin, std::sync::Arc<tokio::sync::Notify>) {
-    let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    let released = std::sync::Arc::clone(&release);
-    let origin = Origin::raw(move |mut stream, notes| {
-        let released = std::sync::Arc::clone(&released);
-        async move {
-            let mut buffer = Vec::new();
-            while let Some(head) = read_head(&mut stream, &mut buffer).await {
-                notes.note(Request { head, body: Vec::new(), place: 0 });
-                released.notified().await;
-                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {
-                    return;
-                }
-            }
-        }
-    })
-    .await;
-    (origin, release)
-}
-
 #[tokio::test]
 async fn b22_a_client_that_answers_no_ping_is_dead() {
-    let (origin, _release) = held().await;
+    let (origin, _release) = Origin::held().await;
     let settings = Settings { ping_interval: SHORT, ping_timeout: SHORT, ..settings() };
     let router = Router::start_with(&everything_to(&[&origin]), settings);
     let mut dead = Wire::connect(router.address).await;
@@ -106,7 +84,7 @@ async fn b22_a_client_that_answers_no_ping_is_dead() {
 
 #[tokio::test]
 async fn b26_a_drain_says_goodbye_twice_and_loses_no_stream() {
-    let (origin, release) = held().await;
+    let (origin, release) = Origin::held().await;
     let router = Router::before(&origin);
     let mut wire = Wire::connect(router.address).await;
     wire.request(1, &GOOD).await;
@@ -132,7 +110,7 @@ async fn b26_a_drain_says_goodbye_twice_and_loses_no_stream() {
 
 #[tokio::test]
 async fn b26_a_drain_ends_at_its_deadline_with_streams_in_flight() {
-    let (origin, _release) = held().await;
+    let (origin, _release) = Origin::held().await;
     let router = Router::start_with(&everything_to(&[&origin]), Settings { drain: SHORT, ..settings() });
     let client = H2Client::connect(router.address).await;
     let (response, _) = client.open(h2client::get("/"), true).await.unwrap();

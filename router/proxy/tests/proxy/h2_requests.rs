@@ -46,16 +46,7 @@ async fn requests_of_one_connection_reach_the_server_as_http1() {
 
 #[tokio::test]
 async fn streams_do_not_wait_for_each_other() {
-    let origin = Origin::raw(|mut stream, _| async move {
-        let mut buffer = Vec::new();
-        while let Some(head) = read_head(&mut stream, &mut buffer).await {
-            if head.starts_with("GET /slow") {
-                std::future::pending::<()>().await;
-            }
-            let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-        }
-    })
-    .await;
+    let origin = Origin::slow().await;
     let router = Router::before(&origin);
     let client = H2Client::connect(router.address).await;
     let (slow, _) = client.open(h2client::get("/slow"), true).await.unwrap();
@@ -116,11 +107,7 @@ async fn b24_an_upgrade_to_h2c_is_not_honoured() {
 
 #[tokio::test]
 async fn large_bodies_pass_whole_in_both_directions() {
-    let origin = Origin::start(|request| {
-        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len());
-        Plan::keep([head.as_bytes(), &request.body].concat())
-    })
-    .await;
+    let origin = Origin::echo().await;
     let router = Router::before(&origin);
     let client = H2Client::connect(router.address).await;
     let body: Vec<u8> = (0..3_000_000_u32).map(|index| index.to_le_bytes()[0] ^ index.to_le_bytes()[1]).collect();

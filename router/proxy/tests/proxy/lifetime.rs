@@ -6,43 +6,19 @@ use std::time::Duration;
 
 use sluice_policy::ListenerConfig;
 use sluice_proxy::{Settings, StartError};
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 
 use crate::client::eventually;
-use crate::origin::{Origin, Request, read_head};
+use crate::origin::Origin;
 use crate::router::{Router, everything_to, settings};
 
 /// Clients at a time, and requests of each, while something changes.
 const CLIENTS: usize = 32;
 const REQUESTS: usize = 100;
 
-/// An origin that answers when it is told to.
-async fn held() -> (Origin, Arc<Notify>) {
-    let release = Arc::new(Notify::new());
-    let released = Arc::clone(&release);
-    let origin = Origin::raw(move |mut stream, notes| {
-        let released = Arc::clone(&released);
-        async move {
-            let mut buffer = Vec::new();
-            for place in 0.. {
-                let Some(head) = read_head(&mut stream, &mut buffer).await else { return };
-                notes.note(Request { head, body: Vec::new(), place });
-                released.notified().await;
-                if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.is_err() {
-                    return;
-                }
-            }
-        }
-    })
-    .await;
-    (origin, release)
-}
-
 #[tokio::test]
 async fn a_drain_finishes_what_is_in_flight_and_closes_the_rest() {
-    let (origin, release) = held().await;
+    let (origin, release) = Origin::held().await;
     let router = Router::before(&origin);
     let mut idle = router.client().await;
     release.notify_one();
@@ -82,7 +58,7 @@ async fn a_request_that_meets_a_drain_on_its_way_is_answered() {
 
 #[tokio::test]
 async fn a_drain_ends_at_its_deadline() {
-    let (origin, _release) = held().await;
+    let (origin, _release) = Origin::held().await;
     let settings = Settings { drain: Duration::from_millis(50), workers: 2, ..settings() };
     let router = Router::start_with(&everything_to(&[&origin]), settings);
     let mut busy = router.client().await;
@@ -115,7 +91,7 @@ async fn workers_must_be_as_many_as_the_snapshot_serves() {
 
 #[tokio::test]
 async fn a_request_keeps_its_snapshot_and_an_idle_worker_keeps_none() {
-    let (old, release) = held().await;
+    let (old, release) = Origin::held().await;
     let new = Origin::saying("new").await;
     let router = Router::before(&old);
     let mut before = router.client().await;

@@ -67,16 +67,7 @@ async fn a_body_too_large_after_the_answer_began_breaks_it_off() {
 
 #[tokio::test]
 async fn b23_requests_in_flight_end_at_the_bound_over_all_workers_and_recover() {
-    let origin = Origin::raw(|mut stream, _| async move {
-        let mut buffer = Vec::new();
-        while let Some(head) = read_head(&mut stream, &mut buffer).await {
-            if head.starts_with("GET /slow") {
-                std::future::pending::<()>().await;
-            }
-            let _sent = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
-        }
-    })
-    .await;
+    let origin = Origin::slow().await;
     let settings = sluice_proxy::Settings { workers: 2, ..settings() };
     let router = Router::start_with(&limited(&origin, "{ in_flight = 2 }"), settings);
     let mut slow = [router.client().await, router.client().await];

@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::client::find;
+
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 /// A server on a port of its own; gone with its drop.
 pub(crate) struct Origin {
@@ -97,6 +100,51 @@ impl Origin {
     /// Answers 200 with the given text.
     pub(crate) async fn saying(text: &'static str) -> Self {
         Self::start(move |_| Plan::ok(text)).await
+    }
+
+    /// Answers with the body of the request.
+    pub(crate) async fn echo() -> Self {
+        Self::start(|request| {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", request.body.len());
+            Plan::keep([head.as_bytes(), &request.body].concat())
+        })
+        .await
+    }
+
+    /// Answers `ok` to everything but requests for `/slow`, which it never answers.
+    pub(crate) async fn slow() -> Self {
+        Self::raw(|mut stream, _| async move {
+            let mut buffer = Vec::new();
+            while let Some(head) = read_head(&mut stream, &mut buffer).await {
+                if head.starts_with("GET /slow") {
+                    std::future::pending::<()>().await;
+                }
+                let _sent = stream.write_all(OK).await;
+            }
+        })
+        .await
+    }
+
+    /// Answers `ok` to one request, without a body, for each notice.
+    pub(crate) async fn held() -> (Self, Arc<Notify>) {
+        let release = Arc::new(Notify::new());
+        let released = Arc::clone(&release);
+        let origin = Self::raw(move |mut stream, notes| {
+            let released = Arc::clone(&released);
+            async move {
+                let mut buffer = Vec::new();
+                for place in 0.. {
+                    let Some(head) = read_head(&mut stream, &mut buffer).await else { return };
+                    notes.note(Request { head, body: Vec::new(), place });
+                    released.notified().await;
+                    if stream.write_all(OK).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        })
+        .await;
+        (origin, release)
     }
 
     /// Hands every connection to `serve`.
