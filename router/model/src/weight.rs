@@ -35,6 +35,13 @@ impl BasisPoints {
         if points > SLOTS { Err(WeightError::OutOfRange) } else { Ok(Self(points)) }
     }
 
+    /// A whole percentage; more than 100 counts as 100.
+    #[must_use]
+    pub const fn whole_percent(percent: u8) -> Self {
+        let percent = if percent > 100 { 100 } else { percent };
+        Self(percent as u16 * 100)
+    }
+
     /// A percentage with at most two decimals, as people and the admin API write it.
     ///
     /// # Errors

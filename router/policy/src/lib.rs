@@ -35,7 +35,9 @@ pub use fault::{Fault, Faults};
 pub use filter::Filters;
 pub use limits::{ErrorPage, RateLimit, RouteLimits};
 pub use pattern::Pattern;
-pub use plugin::{FailurePolicy, Grants, Limits, Plugin};
+pub use plugin::{
+    Budget, FailurePolicy, Grants, Limits, LoadFailure, OnFailure, Plugin, PluginBreaker, Release, TrialMode, TrialSpec,
+};
 pub use policy::{Policy, Rollout};
 pub use process::{
     AccessLog, AdminConfig, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl,

@@ -56,7 +56,7 @@ impl InstanceCell {
 
     /// True after a fault, until there is a fresh instance; never where the policy is to go on without the plugin.
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(self.plugin.on_failure, FailurePolicy::Closed { .. }) && self.slot.borrow().instance.is_none()
+        matches!(self.plugin.on_failure.trap, FailurePolicy::Closed { .. }) && self.slot.borrow().instance.is_none()
     }
 
     /// Completes when there is an instance: a fault costs its own request, not those after it. Cancel safe.
@@ -146,7 +146,7 @@ impl InstanceCell {
 
     fn failed<T>(&self, cause: &'static str) -> Result<Option<T>, Error> {
         self.plugin.stats.failed(self.worker, cause);
-        match self.plugin.on_failure {
+        match self.plugin.on_failure.trap {
             FailurePolicy::Open => Ok(None),
             FailurePolicy::Closed { status } => Err(Error::Plugin { status }),
         }

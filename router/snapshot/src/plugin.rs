@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use sluice_model::field::Field;
-use sluice_policy::FailurePolicy;
+use sluice_policy::OnFailure;
 use sluice_wasm::{Activation, Artifact, Instance};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -43,7 +43,7 @@ pub struct Plugin {
     /// Cells behind the activation's `state`, in its order.
     pub state: Vec<Arc<StateCell>>,
     /// What a request gets when the plugin fails.
-    pub on_failure: FailurePolicy,
+    pub on_failure: OnFailure,
     /// Whether its aborts count: granted by the policy.
     pub abort_granted: bool,
     /// What it did, for people.
@@ -67,7 +67,7 @@ pub struct Parts {
     /// Cells behind the activation's `state`, in its order.
     pub state: Vec<Arc<StateCell>>,
     /// What a request gets when the plugin fails.
-    pub on_failure: FailurePolicy,
+    pub on_failure: OnFailure,
     /// Whether its aborts count.
     pub abort_granted: bool,
 }

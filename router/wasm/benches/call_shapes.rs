@@ -27,6 +27,7 @@ const LIMITS: Limits = Limits {
     call_cpu_max: Duration::from_millis(50),
     state_cpu_max: Duration::from_millis(50),
     init_cpu_max: Duration::from_millis(500),
+    ..Limits::DEFAULT
 };
 
 /// The request as a record, the shape that was not chosen.
@@ -118,7 +119,8 @@ fn plugins(criterion: &mut Criterion) {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins");
         let bytes = std::fs::read(folder.join(format!("{name}.wasm"))).ok()?;
         let state = vec![state.to_owned()];
-        let grants = Grants { state, alerts: true, abort: true, counters: true, tags: true };
+        let grants =
+            Grants { state, alerts: true, abort: true, counters: true, tags: true, log: true, edits: true, body: true };
         Some(Instance::new(&engine.compile(&bytes).unwrap(), name, config, &grants, &LIMITS).unwrap())
     };
     let mut group = criterion.benchmark_group("plugin");

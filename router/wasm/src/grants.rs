@@ -18,6 +18,9 @@ impl Needs {
             ("abort", self.abort, granted.abort),
             ("counters", self.counters, granted.counters),
             ("tags", self.tags, granted.tags),
+            ("log", self.log, granted.log),
+            ("edits", self.edits, granted.edits),
+            ("body", self.body, granted.body),
         ] {
             if is_needed && !is_granted {
                 missing.push(name.to_owned());
@@ -29,8 +32,8 @@ impl Needs {
     /// Exactly these needs, granted.
     #[must_use]
     pub fn as_grants(&self) -> Grants {
-        let Self { state, alerts, abort, counters, tags } = self.clone();
-        Grants { state, alerts, abort, counters, tags }
+        let Self { state, alerts, abort, counters, tags, log, edits, body } = self.clone();
+        Grants { state, alerts, abort, counters, tags, log, edits, body }
     }
 }
 
@@ -41,7 +44,7 @@ mod tests {
     #[test]
     fn every_need_that_is_not_granted_is_named() {
         let state = vec!["flag:*".to_owned()];
-        let needs = Needs { state, alerts: true, abort: true, counters: true, tags: true };
+        let needs = Needs { state, alerts: true, abort: true, counters: true, tags: true, ..Needs::default() };
         let nothing = Grants::default();
         assert_eq!(needs.missing(&nothing), ["state flag:*", "alerts", "abort", "counters", "tags"]);
         let grants = Grants { state: vec!["flag:a".to_owned()], ..needs.as_grants() };

@@ -40,6 +40,12 @@ pub struct Needs {
     pub counters: bool,
     /// Tags requests.
     pub tags: bool,
+    /// Writes to its log.
+    pub log: bool,
+    /// Edits requests and responses.
+    pub edits: bool,
+    /// Sees request bodies.
+    pub body: bool,
 }
 
 /// Why a file has no usable manifest.

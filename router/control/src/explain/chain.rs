@@ -166,7 +166,7 @@ impl Asking<'_, '_> {
     }
 
     fn fail(&mut self, plugin: &Plugin, phase: &str, reason: String) {
-        let status = match plugin.on_failure {
+        let status = match plugin.on_failure.trap {
             FailurePolicy::Closed { status } => Some(status),
             FailurePolicy::Open => None,
         };

@@ -37,20 +37,21 @@ pub(crate) fn items(policy: &Policy) -> Vec<Item> {
 }
 
 fn plugin(plugin: &Plugin) -> Value {
-    let Plugin { name: _, file, config, grants, limits, on_failure } = plugin;
-    let Grants { state, alerts, abort, counters, tags } = grants;
-    let Limits { memory_bytes_max, call_cpu_max, state_cpu_max, init_cpu_max } = limits;
+    let Plugin { name: _, file, config, grants, limits, on_failure, breaker: _, release: _ } = plugin;
+    let Grants { state, alerts, abort, counters, tags, log, edits, body } = grants;
+    let Limits { memory_bytes_max, call_cpu_max, state_cpu_max, init_cpu_max, .. } = limits;
     json!({
         "file": file,
         "config": config,
-        "grants": { "state": state, "alerts": alerts, "abort": abort, "counters": counters, "tags": tags },
+        "grants": { "state": state, "alerts": alerts, "abort": abort, "counters": counters, "tags": tags, "log": log,
+            "edits": edits, "body": body },
         "limits": {
             "memory": size_text(*memory_bytes_max),
             "cpu": duration_text(*call_cpu_max),
             "state_cpu": duration_text(*state_cpu_max),
             "init_cpu": duration_text(*init_cpu_max),
         },
-        "on_failure": match on_failure {
+        "on_failure": match on_failure.trap {
             FailurePolicy::Closed { status } => format!("closed with {status}"),
             FailurePolicy::Open => "open".to_owned(),
         },

@@ -8,7 +8,11 @@ use super::keys::Keys;
 use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
 use super::shape::{Form, Key, Shape};
 use super::values::{TEXT_BYTES_MAX, boolean, duration, expected, integer, list, size, text, unique};
-use crate::plugin::{CPU_MAX, CPU_MIN, FailurePolicy, Grants, Limits, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, Plugin};
+use crate::plugin::{
+    CPU_MAX, CPU_MIN, FailurePolicy, Grants, Limits, LoadFailure, MEMORY_BYTES_MAX, MEMORY_BYTES_MIN, OnFailure,
+    Plugin, PluginBreaker, Release,
+};
+use sluice_model::plugin::memory_soft;
 
 /// Largest config, as JSON; it is copied into every instance.
 pub(crate) const CONFIG_BYTES_MAX: usize = 64 << 10;
@@ -51,6 +55,9 @@ const GRANTS: Shape = Shape::new(
         Key::default("abort", Form::Boolean, "false", "Abort a rollout"),
         Key::default("counters", Form::Boolean, "false", "Add to counters"),
         Key::default("tags", Form::Boolean, "false", "Tag requests"),
+        Key::default("log", Form::Boolean, "false", "Write to its log"),
+        Key::default("edits", Form::Boolean, "false", "Edit requests and responses"),
+        Key::default("body", Form::Boolean, "false", "See request bodies"),
     ],
 );
 const LIMITS: Shape = Shape::new(
@@ -88,7 +95,10 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
     let limits = keys.optional(reader, "limits", limits).unwrap_or_default();
     let on_failure = keys.optional(reader, "on_failure", on_failure).unwrap_or_default();
     keys.finish(reader);
-    let plugin = Plugin { name: name.text, file: file?, config, grants, limits, on_failure };
+    let on_failure =
+        OnFailure { trap: on_failure, deadline: on_failure, memory: on_failure, load: LoadFailure::LastGood };
+    let (breaker, release) = (Some(PluginBreaker::default()), Release::default());
+    let plugin = Plugin { name: name.text, file: file?, config, grants, limits, on_failure, breaker, release };
     Some(PluginDraft { plugin, rollouts })
 }
 
@@ -151,11 +161,14 @@ fn grants<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Grants, 
     let abort = may(reader, "abort");
     let counters = may(reader, "counters");
     let tags = may(reader, "tags");
+    let log = may(reader, "log");
+    let edits = may(reader, "edits");
+    let body = may(reader, "body");
     keys.finish(reader);
     unique(reader, &patterns);
     let rollouts = patterns.iter().filter_map(named_rollout).collect();
     let state = patterns.into_iter().map(|pattern| pattern.text).collect();
-    Some((Grants { state, alerts, abort, counters, tags }, rollouts))
+    Some((Grants { state, alerts, abort, counters, tags, log, edits, body }, rollouts))
 }
 
 /// The rollout that `pattern` grants, if it grants exactly one.
@@ -203,11 +216,14 @@ fn limits<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Limits> {
     let state = cpu(reader, "state_cpu");
     let init = cpu(reader, "init_cpu");
     keys.finish(reader);
+    let memory = memory.unwrap_or(default.memory_bytes_max);
     Some(Limits {
-        memory_bytes_max: memory.unwrap_or(default.memory_bytes_max),
+        memory_bytes_max: memory,
+        memory_bytes_soft: memory_soft(memory),
         call_cpu_max: call.unwrap_or(default.call_cpu_max),
         state_cpu_max: state.unwrap_or(default.state_cpu_max),
         init_cpu_max: init.unwrap_or(default.init_cpu_max),
+        ..default
     })
 }
 

@@ -20,6 +20,7 @@ const LIMITS: Limits = Limits {
     call_cpu_max: Duration::from_millis(200),
     state_cpu_max: Duration::from_millis(200),
     init_cpu_max: Duration::from_millis(500),
+    ..Limits::DEFAULT
 };
 
 pub(crate) struct Router {

@@ -4,7 +4,16 @@ use super::*;
 use crate::wire::{WireAlert, WireCounter, WireHeader, WireLogLine};
 
 fn all() -> Grants {
-    Grants { state: Vec::new(), alerts: true, abort: true, counters: true, tags: true }
+    Grants {
+        state: Vec::new(),
+        alerts: true,
+        abort: true,
+        counters: true,
+        tags: true,
+        log: true,
+        edits: true,
+        body: true,
+    }
 }
 
 fn alert(abort_rollout: bool) -> WireEffect {

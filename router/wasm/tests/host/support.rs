@@ -12,6 +12,7 @@ pub(crate) const LIMITS: Limits = Limits {
     call_cpu_max: Duration::from_millis(200),
     state_cpu_max: Duration::from_millis(200),
     init_cpu_max: Duration::from_millis(500),
+    ..Limits::DEFAULT
 };
 
 /// The engine of this test process.
@@ -32,7 +33,16 @@ pub(crate) fn built(name: &str) -> Artifact {
 
 /// Every grant there is.
 pub(crate) fn all_grants() -> Grants {
-    Grants { state: vec!["*".to_owned()], alerts: true, abort: true, counters: true, tags: true }
+    Grants {
+        state: vec!["*".to_owned()],
+        alerts: true,
+        abort: true,
+        counters: true,
+        tags: true,
+        log: true,
+        edits: true,
+        body: true,
+    }
 }
 
 /// The guest written as text, to be made wrong.

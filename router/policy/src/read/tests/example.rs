@@ -38,8 +38,8 @@ fn upstreams_rollouts_and_plugins_are_read() {
         ("canary.wasm", ["rollout:demo".into()].as_slice())
     );
     assert_eq!(flags.config["gates"][0]["paths"][0], "/set");
-    assert_eq!((flags.on_failure, flags.limits), (FailurePolicy::Closed { status: 503 }, Limits::default()));
-    assert_eq!((upload.on_failure, upload.limits.memory_bytes_max), (FailurePolicy::Open, 16 << 20));
+    assert_eq!((flags.on_failure.trap, flags.limits), (FailurePolicy::Closed { status: 503 }, Limits::default()));
+    assert_eq!((upload.on_failure.trap, upload.limits.memory_bytes_max), (FailurePolicy::Open, 16 << 20));
     assert!(upload.grants.alerts && upload.grants.abort && !upload.grants.counters && !upload.grants.tags);
 }
 
