@@ -10,11 +10,11 @@ use crate::log::PluginLog;
 use crate::memory::MemoryLimit;
 use crate::wire::Level;
 
-/// The one interface that a plugin may call.
-pub(crate) const LOGGING: &str = "sluice:plugin/logging@0.1.0";
+/// The one interface of the contract that a plugin may call, in each version that loads.
+pub(crate) const LOGGING: [&str; 2] = ["sluice:plugin/logging@0.1.0", "sluice:plugin/logging@0.2.0"];
 
 /// Shapes only; encoders write it as an import of its own.
-pub(crate) const TYPES: &str = "sluice:plugin/types@0.1.0";
+pub(crate) const TYPES: [&str; 2] = ["sluice:plugin/types@0.1.0", "sluice:plugin/types@0.2.0"];
 
 /// Ticks until a running call is looked at.
 const NEXT_TICK: u64 = 1;
@@ -29,7 +29,7 @@ pub(crate) struct Host {
 impl Host {
     /// Defines what plugins import.
     pub(crate) fn define_imports(linker: &mut Linker<Self>) -> Result<(), wasmtime::Error> {
-        linker.instance(LOGGING)?.func_wrap("log", write_line)
+        LOGGING.into_iter().try_for_each(|name| linker.instance(name)?.func_wrap("log", write_line))
     }
 
     /// A store whose instance obeys the limits.
