@@ -21,6 +21,7 @@ const USES: &[(&str, &[&str])] = &[
             "sluice-admin",
             "sluice-control",
             "sluice-model",
+            "sluice-plugin-build",
             "sluice-policy",
             "sluice-proxy",
             "sluice-snapshot",
@@ -32,6 +33,7 @@ const USES: &[(&str, &[&str])] = &[
     ("canary", &["sluice-plugin"]),
     ("upload-alert", &["sluice-plugin"]),
     ("hostile", &["sluice-plugin"]),
+    ("xtask", &["sluice-plugin-build"]),
 ];
 /// What a crate may use beyond that in its own tests.
 const TESTS_USE: &[(&str, &[&str])] = &[("xtask", &["sluice-policy"])];

@@ -3,10 +3,13 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
+use sluice_plugin_build::{process, toolchain};
+
+use crate::program::under_ci;
+use crate::say;
 use crate::workspace::Workspace;
-use crate::{process, say, toolchain};
 
 /// The version whose settings `deny.toml` uses.
 const DENY_VERSION: &str = "0.20.2";
@@ -88,13 +91,13 @@ fn run_step(step: &Step, root: &Path) -> Outcome {
     say::step(format_args!("checking {}", step.name));
     if let Some(reason) = step.tool.as_ref().and_then(|tool| ensure(tool).err()) {
         let reason = format!("{reason:#}");
-        return if process::under_ci() { Outcome::Failed(reason) } else { Outcome::Skipped(reason) };
+        return if under_ci() { Outcome::Failed(reason) } else { Outcome::Skipped(reason) };
     }
     let mut cargo = process::cargo();
     cargo.current_dir(root).args(step.arguments).envs(step.environment);
     match process::run(&mut cargo) {
         Ok(()) => Outcome::Passed,
-        Err(reason) => Outcome::Failed(format!("{reason:#}")),
+        Err(reason) => Outcome::Failed(format!("{:#}", anyhow::Error::from(reason))),
     }
 }
 
@@ -114,6 +117,6 @@ fn ensure(tool: &Tool) -> Result<()> {
     }
     match installed {
         Ok(()) => bail!("`cargo {}` is missing although it was installed", tool.probe[0]),
-        Err(reason) => bail!("`cargo {}` is missing: {reason:#}", tool.probe[0]),
+        Err(reason) => Err(reason).with_context(|| format!("`cargo {}` is missing", tool.probe[0])),
     }
 }

@@ -1,23 +1,18 @@
 //! `cargo xtask`: all set-up, tests and checks of Sluice, so that a fresh machine needs nothing but a Rust toolchain.
 //!
-//! One module per command (`plugins`, `test`, `check`, `demo`); below them what they share: the toolchain check
-//! (`toolchain`), the set-up ladders (`wasm_std`; `redis` and `chromedriver` over `program`; all over `apt`), the workspace as cargo sees it
-//! (`workspace`), running commands (`process`) and printing (`say`). Nothing here is part of the router.
+//! One module per command (`plugins`, `test`, `check`, `demo`); below them what they share: the set-up ladders of
+//! programs that are not ours (`redis`, `chromedriver`, `promtool` over `program`), the repository (`workspace`) and
+//! printing (`say`). How a plugin is built, and how other programs are run, is `sluice-plugin-build`. Nothing here is part of the router.
 
-mod apt;
 mod check;
 mod chromedriver;
-mod componentize;
 mod demo;
 mod plugins;
-mod process;
 mod program;
 mod promtool;
 mod redis;
 mod say;
 mod test;
-mod toolchain;
-mod wasm_std;
 mod workspace;
 
 use std::process::ExitCode;

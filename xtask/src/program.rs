@@ -6,7 +6,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{apt, process};
+use sluice_plugin_build::{apt, process};
+
+use crate::say::Say;
 
 /// A program that is needed in a new enough version.
 pub(crate) struct Program {
@@ -20,6 +22,11 @@ pub(crate) struct Program {
     pub(crate) major_min: u32,
     /// Reads the major version from what `--version` prints.
     pub(crate) major: fn(&str) -> Option<u32>,
+}
+
+/// Under CI a missing tool is a failure, elsewhere it is listed as skipped.
+pub(crate) fn under_ci() -> bool {
+    env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
 impl Program {
@@ -38,7 +45,7 @@ impl Program {
             self.check(&program)?;
             return Ok(program);
         }
-        if let Err(reason) = apt::install(packages) {
+        if let Err(reason) = apt::install(packages, &Say).map_err(anyhow::Error::from) {
             bail!(
                 "{name} is not installed ({reason:#}). Install it (Debian, as root: `{}`), or set {variable}=/path/to/it.",
                 apt::install_line(packages)

@@ -7,6 +7,8 @@ use std::io::{self, Write};
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use sluice_plugin_build::Progress;
+
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// Elapsed times count from here.
@@ -23,6 +25,19 @@ pub(crate) fn step(text: impl Display) {
 /// A line that belongs to the step above it.
 pub(crate) fn note(text: impl Display) {
     to_stderr(format_args!("          {text}"));
+}
+
+/// What the library that builds plugins tells, in the same form.
+pub(crate) struct Say;
+
+impl Progress for Say {
+    fn step(&self, text: &dyn Display) {
+        step(text);
+    }
+
+    fn note(&self, text: &dyn Display) {
+        note(text);
+    }
 }
 
 /// Text as it stands, for example hints of several lines.

@@ -6,12 +6,14 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use sluice_plugin_build::{apt, process, toolchain};
+
 use crate::chromedriver::CHROMEDRIVER;
-use crate::program::Program;
+use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{apt, plugins, process, say, toolchain};
+use crate::{plugins, say};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -40,7 +42,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     toolchain::check()?;
     let workspace = Workspace::load()?;
-    let plugins = plugins::build(&workspace, workspace.plugins(), &options.plugins)?;
+    let plugins = plugins::build(&workspace, &workspace.plugins(), &options.plugins)?;
     say::step("looking for redis-server");
     let redis = REDIS.find()?;
     say::note(redis.display());
@@ -77,7 +79,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         say::step("all tests passed");
         return Ok(());
     }
-    let lines: Vec<String> = failures.iter().map(|failure| format!("{failure:#}")).collect();
+    let lines: Vec<String> =
+        failures.into_iter().map(|failure| format!("{:#}", anyhow::Error::from(failure))).collect();
     bail!("{}", lines.join("; "))
 }
 
@@ -95,7 +98,7 @@ fn optional(program: &Program) -> Result<Option<PathBuf>> {
             say::note(path.display());
             Ok(Some(path))
         }
-        Err(reason) if process::under_ci() => Err(reason),
+        Err(reason) if under_ci() => Err(reason),
         Err(reason) => {
             say::note(format_args!("{reason:#}"));
             Ok(None)

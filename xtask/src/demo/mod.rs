@@ -12,13 +12,14 @@ mod store;
 
 use anyhow::Result;
 use clap::Args;
+use sluice_plugin_build::{process, toolchain};
 
 use self::fleet::Fleet;
 use self::folder::Folder;
 use self::interrupts::{Interrupted, Interrupts};
 use self::store::Store;
 use crate::workspace::Workspace;
-use crate::{plugins, process, say, toolchain};
+use crate::{plugins, say};
 
 /// The plugins that the demo's policy names.
 const PLUGINS: [&str; 3] = ["feature-flags", "canary", "upload-alert"];
