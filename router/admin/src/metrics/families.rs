@@ -11,6 +11,9 @@ const MILLIS: f64 = 1e3;
 /// Labels of a sample, with their values.
 pub(super) type Labels<'a> = [(&'a str, &'a str)];
 
+/// A family as it stands in a table: its name, what it is, and where the figure of one `T` stands.
+pub(super) type Row<T> = (&'static str, &'static str, fn(&T) -> u64);
+
 /// A family of counters.
 pub(super) fn counters(name: &str, help: &str, samples: impl IntoIterator<Item = Metric>) -> MetricFamily {
     family(name, help, MetricType::COUNTER, samples)

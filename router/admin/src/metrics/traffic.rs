@@ -13,6 +13,29 @@ use super::families::{counter, counters, histogram, histograms, number, one_coun
 /// Label of requests for which no variant was chosen.
 const NO_VARIANT: &str = "none";
 
+/// Where a worker keeps a figure.
+type Figure = fn(&WorkerTraffic) -> &AtomicU64;
+
+/// What is shown as it stands, summed over the workers.
+const GAUGES: [(&str, &str, Figure); 2] = [
+    ("sluice_connections", "Client connections open.", |worker| &worker.connections),
+    ("sluice_requests_in_flight", "Requests being answered.", |worker| &worker.in_flight),
+];
+
+/// What is counted since the start, summed over the workers.
+const COUNTERS: [(&str, &str, Figure); 8] = [
+    ("sluice_connections_accepted_total", "Client connections accepted.", |worker| &worker.accepted),
+    ("sluice_connections_refused_total", "Client connections answered 503.", |worker| &worker.refused),
+    ("sluice_retries_total", "Attempts after the first one of a request.", |worker| &worker.retries),
+    ("sluice_requests_unrouted_total", "Requests that no route matched.", |worker| &worker.unrouted),
+    ("sluice_upstream_connects_total", "Connections opened to servers.", |worker| &worker.upstream_connects),
+    ("sluice_mirrored_total", "Copies of requests that mirrors answered.", |worker| &worker.mirrored),
+    ("sluice_mirrors_dropped_total", "Copies of requests that were not sent or not answered.", |worker| {
+        &worker.mirrors_dropped
+    }),
+    ("sluice_panics_total", "Panics that ended one request or one connection.", |worker| &worker.panics),
+];
+
 pub(super) fn families(traffic: &Traffic) -> Vec<MetricFamily> {
     let mut families = requests(traffic);
     families.push(reasons(traffic));
@@ -65,62 +88,25 @@ fn reasons(traffic: &Traffic) -> MetricFamily {
 }
 
 fn workers(traffic: &Traffic) -> Vec<MetricFamily> {
-    let sum = |of: fn(&WorkerTraffic) -> &AtomicU64| {
-        traffic.workers().iter().map(|worker| of(worker).load(Ordering::Relaxed)).sum::<u64>()
-    };
-    let decisions_skipped = traffic.decisions().skipped();
-    let lines = traffic.access_log_dropped();
-    vec![
+    let sum = |of: Figure| traffic.workers().iter().map(|worker| of(worker).load(Ordering::Relaxed)).sum::<u64>();
+    let gauge = |(name, help, of): (&str, &str, Figure)| one_gauge(name, help, number(sum(of)));
+    let counter = |(name, help, of): (&str, &str, Figure)| one_counter(name, help, sum(of));
+    let mut families: Vec<MetricFamily> =
+        GAUGES.into_iter().map(gauge).chain(COUNTERS.into_iter().map(counter)).collect();
+    families.extend([
         one_gauge("sluice_workers", "Workers of the data plane.", number(traffic.workers().len() as u64)),
         one_counter(
-            "sluice_connections_accepted_total",
-            "Client connections accepted.",
-            sum(|worker| &worker.accepted),
+            "sluice_access_log_dropped_total",
+            "Lines of the access log that got lost.",
+            traffic.access_log_dropped(),
         ),
-        one_counter(
-            "sluice_connections_refused_total",
-            "Client connections answered 503.",
-            sum(|worker| &worker.refused),
-        ),
-        one_gauge("sluice_connections", "Client connections open.", number(sum(|worker| &worker.connections))),
-        one_gauge("sluice_requests_in_flight", "Requests being answered.", number(sum(|worker| &worker.in_flight))),
-        one_counter(
-            "sluice_retries_total",
-            "Attempts after the first one of a request.",
-            sum(|worker| &worker.retries),
-        ),
-        one_counter(
-            "sluice_requests_unrouted_total",
-            "Requests that no route matched.",
-            sum(|worker| &worker.unrouted),
-        ),
-        one_counter(
-            "sluice_upstream_connects_total",
-            "Connections opened to servers.",
-            sum(|worker| &worker.upstream_connects),
-        ),
-        one_counter(
-            "sluice_mirrored_total",
-            "Copies of requests that mirrors answered.",
-            sum(|worker| &worker.mirrored),
-        ),
-        one_counter(
-            "sluice_mirrors_dropped_total",
-            "Copies of requests that were not sent or not answered.",
-            sum(|worker| &worker.mirrors_dropped),
-        ),
-        one_counter(
-            "sluice_panics_total",
-            "Panics that ended one request or one connection.",
-            sum(|worker| &worker.panics),
-        ),
-        one_counter("sluice_access_log_dropped_total", "Lines of the access log that got lost.", lines),
         one_counter(
             "sluice_decisions_skipped_total",
             "Requests that were not kept for `sluice why` because someone was reading.",
-            decisions_skipped,
+            traffic.decisions().skipped(),
         ),
-    ]
+    ]);
+    families
 }
 
 #[cfg(test)]

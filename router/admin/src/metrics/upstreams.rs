@@ -1,12 +1,37 @@
 //! What the data plane counts of the servers it sends requests to.
 
+use std::sync::Arc;
+
 use prometheus::proto::{Metric, MetricFamily};
 use sluice_snapshot::Snapshot;
 use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::upstream::{Failure, Known, UpstreamTotals};
-use std::sync::Arc;
 
-use super::families::{counter, counters, gauge, gauges, histogram, histograms, number};
+use super::families::{Row, counter, counters, gauge, gauges, histogram, histograms, number};
+
+/// What is counted of each upstream since the start.
+const COUNTERS: [Row<UpstreamTotals>; 7] = [
+    ("sluice_upstream_requests_total", "Attempts at servers.", |totals| totals.requests),
+    ("sluice_upstream_retries_total", "Requests that were sent again.", |totals| totals.retries),
+    ("sluice_upstream_retries_denied_total", "Retries that the budget did not allow.", |totals| totals.retries_denied),
+    ("sluice_upstream_ejections_total", "Servers ejected after failures.", |totals| totals.ejections),
+    ("sluice_upstream_breaker_opens_total", "How often the breaker opened.", |totals| totals.breaker_opens),
+    ("sluice_upstream_breaker_refused_total", "Requests refused by the open breaker.", |totals| totals.breaker_refused),
+    ("sluice_upstream_pending_refused_total", "Requests refused because too many waited.", |totals| {
+        totals.pending_refused
+    }),
+];
+
+/// What is shown of each upstream as it stands.
+const GAUGES: [Row<Upstream>; 3] = [
+    ("sluice_upstream_pending", "Requests that wait for a connection.", |upstream| upstream.totals.pending),
+    ("sluice_upstream_connections", "Connections held, as of the last look around.", |upstream| {
+        upstream.totals.connections
+    }),
+    ("sluice_upstream_servers_unhealthy", "Servers that fail the active checks.", |upstream| {
+        upstream.known.unhealthy.len() as u64
+    }),
+];
 
 /// One upstream at the time of a scrape.
 struct Upstream {
@@ -33,12 +58,9 @@ pub(super) fn families(snapshot: &Snapshot) -> Vec<MetricFamily> {
 }
 
 fn counted(upstreams: &[Upstream]) -> Vec<MetricFamily> {
-    let each = |name: &str, help: &str, of: fn(&UpstreamTotals) -> u64| {
-        counters(
-            name,
-            help,
-            upstreams.iter().map(|upstream| counter(&[("upstream", &upstream.name)], of(&upstream.totals))),
-        )
+    let each = |(name, help, of): Row<UpstreamTotals>| {
+        let sample = |upstream: &Upstream| counter(&[("upstream", &upstream.name)], of(&upstream.totals));
+        counters(name, help, upstreams.iter().map(sample))
     };
     let failures = upstreams.iter().flat_map(|upstream| {
         let by_cause = Failure::ALL.into_iter().zip(upstream.totals.failures);
@@ -46,46 +68,24 @@ fn counted(upstreams: &[Upstream]) -> Vec<MetricFamily> {
     });
     let durations =
         upstreams.iter().map(|upstream| histogram(&[("upstream", &upstream.name)], &upstream.totals.latency));
-    vec![
-        each("sluice_upstream_requests_total", "Attempts at servers.", |totals| totals.requests),
+    let mut families: Vec<MetricFamily> = COUNTERS.into_iter().map(each).collect();
+    families.extend([
         counters("sluice_upstream_failures_total", "Attempts at servers that failed, by cause.", failures),
         histograms(
             "sluice_upstream_duration_seconds",
             "From the begin of an attempt to the head of its response.",
             durations,
         ),
-        each("sluice_upstream_retries_total", "Requests that were sent again.", |totals| totals.retries),
-        each("sluice_upstream_retries_denied_total", "Retries that the budget did not allow.", |totals| {
-            totals.retries_denied
-        }),
-        each("sluice_upstream_ejections_total", "Servers ejected after failures.", |totals| totals.ejections),
-        each("sluice_upstream_breaker_opens_total", "How often the breaker opened.", |totals| totals.breaker_opens),
-        each("sluice_upstream_breaker_refused_total", "Requests refused by the open breaker.", |totals| {
-            totals.breaker_refused
-        }),
-        each("sluice_upstream_pending_refused_total", "Requests refused because too many waited.", |totals| {
-            totals.pending_refused
-        }),
-    ]
+    ]);
+    families
 }
 
 fn standing(upstreams: &[Upstream]) -> Vec<MetricFamily> {
-    let each = |name: &str, help: &str, of: fn(&Upstream) -> u64| {
-        gauges(
-            name,
-            help,
-            upstreams.iter().map(|upstream| gauge(&[("upstream", &upstream.name)], number(of(upstream)))),
-        )
+    let each = |(name, help, of): Row<Upstream>| {
+        let sample = |upstream: &Upstream| gauge(&[("upstream", &upstream.name)], number(of(upstream)));
+        gauges(name, help, upstreams.iter().map(sample))
     };
-    vec![
-        each("sluice_upstream_pending", "Requests that wait for a connection.", |upstream| upstream.totals.pending),
-        each("sluice_upstream_connections", "Connections held, as of the last look around.", |upstream| {
-            upstream.totals.connections
-        }),
-        each("sluice_upstream_servers_unhealthy", "Servers that fail the active checks.", |upstream| {
-            upstream.known.unhealthy.len() as u64
-        }),
-    ]
+    GAUGES.into_iter().map(each).collect()
 }
 
 fn servers(upstreams: &[Upstream]) -> Vec<MetricFamily> {
