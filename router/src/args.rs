@@ -10,6 +10,7 @@ use crate::commands::completions::CompletionsArgs;
 use crate::commands::diff::DiffArgs;
 use crate::commands::explain::ExplainArgs;
 use crate::commands::init::InitArgs;
+use crate::commands::plugin::PluginCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::requests::{RequestsArgs, WhyArgs};
 use crate::commands::status::StatusArgs;
@@ -141,6 +142,15 @@ Examples:
   sluice policy unpin"
     )]
     Policy(PolicyCommand),
+    /// Write, build, test and look at plugins; roll one back.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sluice plugin build hello --install edge
+  sluice plugin pack component.wasm --manifest manifest.json"
+    )]
+    Plugin(PluginCommand),
     /// Print what a shell needs to complete this command line.
     #[command(after_help = "\
 Examples:
@@ -161,6 +171,7 @@ impl Command {
             | Self::Requests(_)
             | Self::Why(_)
             | Self::Policy(_)
+            | Self::Plugin(_)
             | Self::Completions(_) => ExitCode::FAILURE,
         }
     }

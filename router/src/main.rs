@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         Command::Requests(args) => commands::requests(args),
         Command::Why(args) => commands::why(args),
         Command::Policy(command) => commands::policy(command),
+        Command::Plugin(command) => commands::plugin(command),
         Command::Completions(args) => commands::completions(args),
     };
     outcome.unwrap_or_else(|error| {

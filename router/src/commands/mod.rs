@@ -1,11 +1,13 @@
 //! The commands beside `run`, one file each: its arguments, what it asks of files or of a running router, what it prints
 //! and the status it ends with.
 
+mod ask;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod init;
+pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod requests;
 pub(crate) mod status;
@@ -15,6 +17,7 @@ pub(crate) use completions::completions;
 pub(crate) use diff::diff;
 pub(crate) use explain::explain;
 pub(crate) use init::init;
+pub(crate) use plugin::plugin;
 pub(crate) use policy::policy;
 pub(crate) use requests::{requests, why};
 pub(crate) use status::status;

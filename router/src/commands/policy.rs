@@ -2,15 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use clap::Subcommand;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_control::{Pinned, Revision, RevisionTexts, Unpinned};
 use sluice_snapshot::time::rfc3339;
 
-use super::print;
-use crate::admin::AdminArgs;
+use super::ask::AskArgs;
 use crate::terminal::Paint;
 
 /// Digits of a digest that tell the plugins of one edge apart.
@@ -24,7 +21,7 @@ pub(crate) enum PolicyCommand {
 Examples:
   sluice policy history
   sluice policy history --json | jq '.[0].summary'")]
-    History(PolicyArgs),
+    History(AskArgs),
     /// Show a revision: its policy files and the digests of its plugin files.
     #[command(after_help = "\
 Examples:
@@ -44,17 +41,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   sluice policy unpin")]
-    Unpin(PolicyArgs),
-}
-
-/// Arguments of all of them.
-#[derive(Debug, clap::Args)]
-pub(crate) struct PolicyArgs {
-    #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the JSON of the admin port instead of text.
-    #[arg(long)]
-    json: bool,
+    Unpin(AskArgs),
 }
 
 /// Arguments of those that name a revision.
@@ -64,7 +51,7 @@ pub(crate) struct RevisionArgs {
     #[arg(value_name = "REV")]
     revision: u64,
     #[command(flatten)]
-    common: PolicyArgs,
+    ask: AskArgs,
 }
 
 /// Asks and prints.
@@ -72,33 +59,24 @@ pub(crate) fn policy(command: &PolicyCommand) -> anyhow::Result<ExitCode> {
     let paint = Paint::stdout();
     match command {
         PolicyCommand::History(args) => {
-            let told = args.admin.client()?.get("/v1/policy/revisions")?;
-            show(args, told, |revisions: Vec<Revision>| history(&revisions, paint))?;
+            let told = args.client()?.get("/v1/policy/revisions")?;
+            args.show(told, |revisions: Vec<Revision>| history(&revisions, paint))?;
         }
         PolicyCommand::Show(args) => {
-            let told = args.common.admin.client()?.get(&format!("/v1/policy/revisions/{}", args.revision))?;
-            show(&args.common, told, |texts: RevisionTexts| texts_of(&texts, paint))?;
+            let told = args.ask.client()?.get(&format!("/v1/policy/revisions/{}", args.revision))?;
+            args.ask.show(told, |texts: RevisionTexts| texts_of(&texts, paint))?;
         }
         PolicyCommand::Rollback(args) => {
             let asked = json!({ "revision": args.revision });
-            let told = args.common.admin.client()?.post("/v1/policy/rollback", &asked)?;
-            show(&args.common, told, |pinned: Pinned| rolled_back(&pinned, paint))?;
+            let told = args.ask.client()?.post("/v1/policy/rollback", &asked)?;
+            args.ask.show(told, |pinned: Pinned| rolled_back(&pinned, paint))?;
         }
         PolicyCommand::Unpin(args) => {
-            let told = args.admin.client()?.post("/v1/policy/unpin", &json!({}))?;
-            show(args, told, |unpinned: Unpinned| unpinned_text(unpinned, paint))?;
+            let told = args.client()?.post("/v1/policy/unpin", &json!({}))?;
+            args.show(told, |unpinned: Unpinned| unpinned_text(unpinned, paint))?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn show<T: DeserializeOwned>(args: &PolicyArgs, told: Value, text: impl FnOnce(T) -> String) -> anyhow::Result<()> {
-    if args.json {
-        print(&format!("{told:#}"));
-    } else {
-        print(&text(serde_json::from_value(told).context("read the answer: is the router of this version?")?));
-    }
-    Ok(())
 }
 
 fn numbers(revision: &Revision) -> String {

@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::Value;
 
-use super::print;
-use crate::admin::AdminArgs;
+use super::ask::AskArgs;
 use crate::terminal::Paint;
 
 /// Arguments of `sluice requests`.
@@ -15,10 +14,7 @@ pub(crate) struct RequestsArgs {
     #[arg(long, value_name = "N", default_value_t = 20)]
     newest: usize,
     #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the JSON of the admin port instead of text.
-    #[arg(long)]
-    json: bool,
+    ask: AskArgs,
 }
 
 /// Arguments of `sluice why`.
@@ -28,23 +24,20 @@ pub(crate) struct WhyArgs {
     #[arg(value_name = "REQUEST_ID")]
     request_id: String,
     #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the JSON of the admin port instead of text.
-    #[arg(long)]
-    json: bool,
+    ask: AskArgs,
 }
 
 /// Lists the last requests.
 pub(crate) fn requests(args: &RequestsArgs) -> anyhow::Result<ExitCode> {
-    let told: Value = args.admin.client()?.get(&format!("/v1/requests?limit={}", args.newest))?;
-    print(&if args.json { format!("{told:#}") } else { list(&told, Paint::stdout()) });
+    let told = args.ask.client()?.get(&format!("/v1/requests?limit={}", args.newest))?;
+    args.ask.show(told, |told: Value| list(&told, Paint::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Tells the story of one request.
 pub(crate) fn why(args: &WhyArgs) -> anyhow::Result<ExitCode> {
-    let told: Value = args.admin.client()?.get(&format!("/v1/requests/{}", args.request_id))?;
-    print(&if args.json { format!("{told:#}") } else { story(&told, Paint::stdout()) });
+    let told = args.ask.client()?.get(&format!("/v1/requests/{}", args.request_id))?;
+    args.ask.show(told, |told: Value| story(&told, Paint::stdout()))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,24 +5,21 @@ use std::process::ExitCode;
 use serde_json::Value;
 use sluice_snapshot::time::rfc3339;
 
-use super::print;
-use crate::admin::AdminArgs;
+use super::ask::AskArgs;
 
 /// Arguments of `sluice status`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct StatusArgs {
     #[command(flatten)]
-    admin: AdminArgs,
-    /// Print the JSON of /v1/status as it is.
-    #[arg(long)]
-    json: bool,
+    ask: AskArgs,
 }
 
 /// Asks and prints; the exit code says whether any fault stands.
 pub(crate) fn status(args: &StatusArgs) -> anyhow::Result<ExitCode> {
-    let status: Value = args.admin.client()?.get("/v1/status")?;
-    print(&if args.json { format!("{status:#}") } else { text(&status) });
-    Ok(if status["state"] == "ok" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let status: Value = args.ask.client()?.get("/v1/status")?;
+    let is_well = status["state"] == "ok";
+    args.ask.show(status, |status: Value| text(&status))?;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn text(status: &Value) -> String {

@@ -92,7 +92,18 @@ pub enum ManifestError {
 impl Manifest {
     /// Reads the manifest of a component; the section may stand in the component or in a module inside.
     pub(crate) fn read(file: &[u8]) -> Result<Self, ManifestError> {
-        let manifest: Self = serde_json::from_slice(section(file)?)
+        Self::parse(section(file)?)
+    }
+
+    /// Reads the JSON document of a manifest.
+    ///
+    /// # Errors
+    /// It is not what the contract has.
+    pub fn parse(document: &[u8]) -> Result<Self, ManifestError> {
+        if document.len() > MANIFEST_BYTES_MAX {
+            return Err(ManifestError::TooLong { bytes: document.len() });
+        }
+        let manifest: Self = serde_json::from_slice(document)
             .map_err(|error| ManifestError::Syntax { reason: error.to_string() })?;
         manifest.check()?;
         Ok(manifest)
@@ -128,11 +139,7 @@ fn section(file: &[u8]) -> Result<&[u8], ManifestError> {
             return Err(ManifestError::Twice);
         }
     }
-    let section = found.ok_or(ManifestError::Missing)?;
-    if section.len() > MANIFEST_BYTES_MAX {
-        return Err(ManifestError::TooLong { bytes: section.len() });
-    }
-    Ok(section)
+    found.ok_or(ManifestError::Missing)
 }
 
 #[cfg(test)]
