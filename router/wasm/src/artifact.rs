@@ -28,6 +28,7 @@ struct Shared {
     manifest: Manifest,
     digest: Digest,
     bytes_len: usize,
+    was_kept: bool,
 }
 
 impl Artifact {
@@ -35,16 +36,22 @@ impl Artifact {
     pub(crate) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         check_header(bytes)?;
         let manifest = Manifest::read(bytes).map_err(LoadError::Manifest)?;
-        let component = Component::from_binary(engine.wasmtime(), bytes)
-            .map_err(|error| LoadError::Compile { reason: format!("{error:#}") })?;
+        let digest = Digest::of(bytes);
+        let kept = engine.cache().and_then(|cache| cache.find(&digest));
+        let was_kept = kept.is_some();
+        let component = kept.map_or_else(|| compile(engine, bytes), Ok)?;
         check_imports(engine, &component)?;
         let exports = Exports::find(&component)?;
         let component = engine
             .linker()
             .instantiate_pre(&component)
             .map_err(|error| LoadError::ImportType { reason: format!("{error:#}") })?;
-        let (engine, digest, bytes_len) = (engine.clone(), Digest::of(bytes), bytes.len());
-        Ok(Self { shared: Arc::new(Shared { component, engine, exports, manifest, digest, bytes_len }) })
+        if let (Some(cache), false) = (engine.cache(), was_kept) {
+            // Only now: a file that is refused must push out nothing that serves.
+            cache.keep(&digest, component.component());
+        }
+        let (engine, bytes_len) = (engine.clone(), bytes.len());
+        Ok(Self { shared: Arc::new(Shared { component, engine, exports, manifest, digest, bytes_len, was_kept }) })
     }
 
     /// Digest of the file.
@@ -63,6 +70,12 @@ impl Artifact {
     #[must_use]
     pub fn bytes_len(&self) -> usize {
         self.shared.bytes_len
+    }
+
+    /// True if it was compiled by an earlier process and kept, see [`Engine::with_cache`].
+    #[must_use]
+    pub fn was_kept(&self) -> bool {
+        self.shared.was_kept
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -95,6 +108,11 @@ fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
         return Err(LoadError::CoreModule);
     }
     if Parser::is_component(bytes) { Ok(()) } else { Err(LoadError::NotWasm) }
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(engine.wasmtime(), bytes)
+        .map_err(|error| LoadError::Compile { reason: format!("{error:#}") })
 }
 
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {

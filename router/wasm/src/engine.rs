@@ -1,7 +1,8 @@
-//! The engine: how plugins are compiled, and the clock that interrupts them. One per process.
+//! The engine: how plugins are compiled, or found compiled, and the clock that interrupts them. One per process.
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use wasmtime::{Config, WasmBacktraceDetails, component::Linker};
 
 use crate::artifact::Artifact;
 use crate::bounds::{BACKTRACE_FRAMES_MAX, STACK_BYTES_MAX, TICK};
+use crate::cache::{CACHE_BYTES_MAX, Cache};
 use crate::host::Host;
 use crate::load_error::LoadError;
 
@@ -31,6 +33,7 @@ pub struct Engine {
 struct Shared {
     engine: wasmtime::Engine,
     linker: Linker<Host>,
+    cache: Option<Cache>,
     _ticker: Ticker,
 }
 
@@ -46,25 +49,51 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// An engine with its clock running.
+    /// An engine with its clock running, which compiles each file that it is given.
     ///
     /// # Errors
     /// [`EngineError`] if the machine cannot run plugins.
     pub fn new() -> Result<Self, EngineError> {
+        Self::start(|_| None)
+    }
+
+    /// An engine that keeps what it compiled in `folder`, where the next process finds it. The folder is made if it is
+    /// not there; one that others may enter, or that cannot be used, is left alone, and the engine works without it.
+    ///
+    /// # Errors
+    /// [`EngineError`] if the machine cannot run plugins.
+    pub fn with_cache(folder: &Path) -> Result<Self, EngineError> {
+        Self::start(|engine| {
+            let cache = Cache::open(folder, engine, CACHE_BYTES_MAX);
+            let warn = |error: &_| {
+                tracing::warn!(folder = %folder.display(), %error, "compiled plugins are not kept: each start compiles");
+            };
+            cache.inspect_err(warn).ok()
+        })
+    }
+
+    fn start(cache: impl FnOnce(&wasmtime::Engine) -> Option<Cache>) -> Result<Self, EngineError> {
         let refused = |error: wasmtime::Error| EngineError::Config(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&config()).map_err(refused)?;
         let mut linker = Linker::new(&engine);
         Host::define_imports(&mut linker).map_err(refused)?;
         let ticker = Ticker::start(engine.clone()).map_err(|error| EngineError::Clock(Arc::new(error)))?;
-        Ok(Self { shared: Arc::new(Shared { engine, linker, _ticker: ticker }) })
+        let cache = cache(&engine);
+        Ok(Self { shared: Arc::new(Shared { engine, linker, cache, _ticker: ticker }) })
     }
 
-    /// Checks and compiles a plugin file. Nothing of it runs. Takes about 0.6 ms per KB: never on a worker.
+    /// Checks and compiles a plugin file. Nothing of it runs. Takes about 0.6 ms per KB, unless it was compiled before and
+    /// kept: never on a worker.
     ///
     /// # Errors
     /// [`LoadError`]: what is wrong with the file.
     pub fn compile(&self, bytes: &[u8]) -> Result<Artifact, LoadError> {
         Artifact::compile(self, bytes)
+    }
+
+    /// Where compiled plugins are kept.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        self.shared.cache.as_ref()
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {

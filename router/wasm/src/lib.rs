@@ -2,12 +2,14 @@
 //!
 //! It stands between the request path, which asks ([`Instance`]), and the plugin folder, which loads ([`Engine`] ->
 //! [`Artifact`] -> [`Instance`]). The contract is `plugins/wit/plugin.wit`. This is the only crate that names wasmtime,
-//! and none of its types shows in the interface. It does no IO, spawns one thread (the clock of the CPU deadline) and
-//! trusts nothing that a plugin says.
+//! and none of its types shows in the interface. It reads and writes no file but those of its cache of compiled plugins,
+//! spawns one thread (the clock of the CPU deadline) and trusts nothing that a plugin says. `unsafe` stands in one place,
+//! `cache/trusted.rs`: to load code that this program compiled before.
 
 mod activation;
 mod artifact;
 pub mod bounds;
+mod cache;
 mod call_error;
 mod deadline;
 mod digest;

@@ -5,6 +5,7 @@
 mod calls;
 mod first_party;
 mod hostile;
+mod kept;
 mod limits;
 mod loading;
 mod support;
