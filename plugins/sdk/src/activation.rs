@@ -38,6 +38,7 @@ impl Activation {
                 state: Vec::new(),
                 variants: Vec::new(),
                 body_size_above: 0,
+                body_chunk_bytes: 0,
             },
         }
     }
@@ -83,6 +84,12 @@ impl Activation {
     /// The body-size phase runs at the first size strictly greater than this.
     pub fn body_size_above(&mut self, bytes: u64) {
         self.document.body_size_above = bytes;
+    }
+
+    /// The body-chunk phase shows the first so many bytes of a body, or fewer where the policy's limit is lower; as many
+    /// as the policy allows, unless this is said.
+    pub fn body_chunk_bytes(&mut self, bytes: u64) {
+        self.document.body_chunk_bytes = bytes;
     }
 }
 

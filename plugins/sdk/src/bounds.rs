@@ -13,7 +13,10 @@ pub const NAME_BYTES_MAX: usize = 256;
 /// Effects of one call.
 pub const EFFECTS_MAX: usize = 16;
 
-/// Bytes of one text of an outcome: a message, a tag, a name, a header line.
+/// Edits of one call.
+pub const EDITS_MAX: usize = 64;
+
+/// Bytes of one text of an outcome: a message, a tag, a name, a header line, a path, a query.
 pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// Header lines of a response made by a plugin.

@@ -5,7 +5,7 @@
 use std::cell::RefCell;
 
 use crate::bindings;
-use crate::{BodySize, Fields, Outcome, Plugin, Request, ResponseHead, SizeUnit, Verdict};
+use crate::{BodyChunk, BodySize, Fields, Outcome, Plugin, Request, ResponseHead, SizeUnit, Verdict};
 
 /// Holds the plugin of a component from `init` on, and the outcome that the host has yet to fetch.
 pub struct Slot<P>(RefCell<Option<Running<P>>>);
@@ -54,6 +54,12 @@ impl<P: Plugin> Slot<P> {
         self.decide(|plugin, outcome| plugin.on_body_size(&size, outcome))
     }
 
+    /// Export `on-body-chunk`.
+    pub fn on_body_chunk(&self, ctx: u32, bytes: &[u8], offset: u64, is_last: bool) -> u64 {
+        let chunk = BodyChunk { ctx, bytes, offset, is_last };
+        self.decide(|plugin, outcome| plugin.on_body_chunk(&chunk, outcome))
+    }
+
     /// Export `on-response`.
     pub fn on_response(&self, ctx: u32, fields: &[u8]) -> u64 {
         let response = ResponseHead { fields: Fields::new(fields), ctx };
@@ -89,10 +95,11 @@ fn log_panics() {
 }
 
 /// Makes a [`Plugin`] the plugin of this crate's component: `plugin!(Type)`, `plugin!(Type, state = ["rollout:*"])`,
-/// `plugin!(Type, state = ["flag:*"], needs = [alerts, abort, counters, tags])`.
+/// `plugin!(Type, state = ["flag:*"], needs = [alerts, abort, counters, tags, log, edits, body])`.
 ///
 /// Exports it, and writes the static manifest from the package's name and version and from the needs: the state keys
-/// (or prefixes that end in `*`) that its activation may name, and the kinds of effects it may have.
+/// (or prefixes that end in `*`) that its activation may name, and what it cannot do without. A policy has to grant the
+/// needs, and may grant more: leave out what only some configurations use.
 #[macro_export]
 macro_rules! plugin {
     (
@@ -106,7 +113,7 @@ macro_rules! plugin {
             const MANIFEST: &str = concat!(
                 "{\"name\":\"", env!("CARGO_PKG_NAME"),
                 "\",\"version\":\"", env!("CARGO_PKG_VERSION"),
-                "\",\"contract\":\"0.1\",\"needs\":{\"state\":[",
+                "\",\"contract\":\"0.2\",\"needs\":{\"state\":[",
                 $("\"", $first, "\"", $(",\"", $rest, "\"",)*)?
                 "]",
                 $($(",\"", $crate::need!($need), "\":true",)+)?
@@ -140,6 +147,10 @@ macro_rules! plugin {
                     SLOT.with(|slot| slot.on_body_size(ctx, bytes, unit, declared))
                 }
 
+                fn on_body_chunk(ctx: u32, chunk: Vec<u8>, offset: u64, last: bool) -> u64 {
+                    SLOT.with(|slot| slot.on_body_chunk(ctx, &chunk, offset, last))
+                }
+
                 fn on_response(ctx: u32, fields: Vec<u8>) -> u64 {
                     SLOT.with(|slot| slot.on_response(ctx, &fields))
                 }
@@ -162,7 +173,7 @@ macro_rules! plugin {
     };
 }
 
-/// A kind of effect as the manifest spells it; anything else does not compile.
+/// A need as the manifest spells it; anything else does not compile.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! need {
@@ -177,6 +188,15 @@ macro_rules! need {
     };
     (tags) => {
         "tags"
+    };
+    (log) => {
+        "log"
+    };
+    (edits) => {
+        "edits"
+    };
+    (body) => {
+        "body"
     };
 }
 

@@ -46,10 +46,12 @@ pub mod testing;
 mod verdict;
 
 pub use activation::{Activation, RequestField, ResponseField, Variant};
-pub use bindings::sluice::plugin::types::{Alert, Counter, Effect, Header, Level, LogLine, Phases, Response, SizeUnit};
+pub use bindings::sluice::plugin::types::{
+    Alert, Counter, Edit, Effect, Header, Level, LogLine, Phases, Response, SizeUnit,
+};
 pub use fields::Fields;
 pub use outcome::Outcome;
-pub use plugin::{BodySize, Plugin, Request, ResponseHead};
+pub use plugin::{BodyChunk, BodySize, Plugin, Request, ResponseHead};
 pub use verdict::Verdict;
 
 /// The tutorial's code compiles.

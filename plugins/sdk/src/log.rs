@@ -1,4 +1,5 @@
-//! Lines to the plugin's log, at once; the host bounds and rate-limits them. Natively they are kept for the test.
+//! Lines to the plugin's log, at once; the host bounds and rate-limits them, and drops them unless the policy grants
+//! `log`. Natively they are kept for the test.
 
 use crate::Level;
 

@@ -1,12 +1,16 @@
-//! What a call says beyond its verdict: a response and effects. Kept in the instance until the host fetches it.
+//! What a call says beyond its verdict: a response, edits and effects. Kept in the instance until the host fetches it.
 
 use crate::bindings;
-use crate::{Alert, Counter, Effect, Header, Level, LogLine, Response};
+use crate::{Alert, Counter, Edit, Effect, Header, Level, LogLine, Response};
 
-/// Collects a response and effects during one call. An empty outcome costs nothing: the host does not fetch it.
+/// Collects a response, edits and effects during one call. An empty outcome costs nothing: the host does not fetch it.
+///
+/// Edits of `on_request` change what the server gets, those of `on_response` what the client gets; they are carried out
+/// in their order, need the grant `edits`, and stand beside no `respond`. They never match the route again.
 #[derive(Debug, Default)]
 pub struct Outcome {
     response: Option<Response>,
+    edits: Vec<Edit>,
     effects: Vec<Effect>,
 }
 
@@ -25,6 +29,36 @@ impl Outcome {
     pub fn text(&mut self, text: impl Into<String>) {
         self.header("content-type", "text/plain; charset=utf-8");
         self.body(text.into());
+    }
+
+    /// Puts one header line of this name in place of all there are.
+    pub fn set_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.edits.push(Edit::SetHeader(Header { name: name.into(), value: value.into() }));
+    }
+
+    /// Adds one more header line of this name.
+    pub fn append_header(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.edits.push(Edit::AppendHeader(Header { name: name.into(), value: value.into() }));
+    }
+
+    /// Removes all header lines of this name.
+    pub fn remove_header(&mut self, name: impl Into<String>) {
+        self.edits.push(Edit::RemoveHeader(name.into()));
+    }
+
+    /// Changes the path that the server gets: in normal form, without a query. In the request phase only.
+    pub fn set_path(&mut self, path: impl Into<String>) {
+        self.edits.push(Edit::SetPath(path.into()));
+    }
+
+    /// Changes the query that the server gets, without its `?`; empty = none. In the request phase only.
+    pub fn set_query(&mut self, query: impl Into<String>) {
+        self.edits.push(Edit::SetQuery(query.into()));
+    }
+
+    /// Changes the status that the client gets (200-599). In the response phase only.
+    pub fn set_status(&mut self, status: u16) {
+        self.edits.push(Edit::SetStatus(status));
     }
 
     /// Raises an alert; with `abort_rollout` it also stops the route's rollout before the next request is routed.
@@ -49,11 +83,12 @@ impl Outcome {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.response.is_none() && self.effects.is_empty()
+        self.response.is_none() && self.edits.is_empty() && self.effects.is_empty()
     }
 
     pub(crate) fn take(&mut self) -> bindings::Outcome {
-        bindings::Outcome { response: self.response.take(), effects: std::mem::take(&mut self.effects) }
+        let Self { response, edits, effects } = std::mem::take(self);
+        bindings::Outcome { response, edits, effects }
     }
 
     fn response_mut(&mut self) -> &mut Response {

@@ -35,6 +35,13 @@ pub trait Plugin: Sized + 'static {
         Verdict::next()
     }
 
+    /// The next bytes of a request body, as they arrive; the server may have got them already. `Verdict::done()` = no
+    /// more chunks of this body.
+    fn on_body_chunk(&mut self, chunk: &BodyChunk<'_>, outcome: &mut Outcome) -> Verdict {
+        let _ = (chunk, outcome);
+        Verdict::next()
+    }
+
     /// The head of the response.
     fn on_response(&mut self, response: &ResponseHead<'_>, outcome: &mut Outcome) -> Verdict {
         let _ = (response, outcome);
@@ -99,4 +106,18 @@ pub struct BodySize {
     pub unit: SizeUnit,
     /// It is the Content-Length: no byte of the body was read, and no server is picked yet.
     pub declared: bool,
+}
+
+/// Some bytes of a request body. Their length follows the network, not the sender: a plugin that searches for something
+/// has to expect it cut in two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyChunk<'call> {
+    /// What an earlier phase of this request left, or the chunk before; 0 if they left nothing.
+    pub ctx: u32,
+    /// The bytes; none, if the body ended without any after the last chunk.
+    pub bytes: &'call [u8],
+    /// Where in the body they begin, in bytes.
+    pub offset: u64,
+    /// The body ends here, or no more of it is shown.
+    pub is_last: bool,
 }

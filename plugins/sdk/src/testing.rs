@@ -6,11 +6,14 @@
 #![expect(clippy::panic, clippy::missing_panics_doc, reason = "a test helper reports by panicking")]
 
 mod check;
+mod edits;
+#[cfg(test)]
+mod tests;
 
 use crate::bindings;
 use crate::guest::Slot;
 use crate::verdict::read;
-use crate::{Effect, LogLine, Phases, Plugin, Response, SizeUnit, fields, log, path};
+use crate::{Edit, Effect, LogLine, Phases, Plugin, Response, SizeUnit, fields, log, path};
 
 /// A running plugin, and the host's side of it.
 pub struct Harness<P> {
@@ -31,6 +34,8 @@ pub enum Decision {
     Variant(String),
     /// Answer with this status.
     Respond(u16),
+    /// On to the next plugin, and no more chunks of this body.
+    Done,
 }
 
 /// Everything a call said.
@@ -42,15 +47,17 @@ pub struct Answer {
     pub ctx: u32,
     /// Headers and body of a `respond`.
     pub response: Option<Response>,
+    /// Changes of the request or of the response, in their order.
+    pub edits: Vec<Edit>,
     /// Alerts, counters, log lines, tags.
     pub effects: Vec<Effect>,
 }
 
 impl Answer {
-    /// An answer with neither response nor effects.
+    /// An answer with neither response nor edits nor effects.
     #[must_use]
     pub const fn plain(decision: Decision) -> Self {
-        Self { decision, ctx: 0, response: None, effects: Vec::new() }
+        Self { decision, ctx: 0, response: None, edits: Vec::new(), effects: Vec::new() }
     }
 }
 
@@ -106,6 +113,21 @@ impl<P: Plugin> Harness<P> {
         called.then(|| self.answer(self.slot.on_body_size(ctx, bytes, unit, declared), Phases::BODY_SIZE))
     }
 
+    /// Runs the body-chunk phase as the host would, which shows no more than the activation's `body_chunk_bytes`; `None` =
+    /// it makes no call at this offset.
+    #[must_use]
+    pub fn body_chunk(&self, ctx: u32, bytes: &[u8], offset: u64, is_last: bool) -> Option<Answer> {
+        let shown_max = match self.activation.body_chunk_bytes {
+            0 => u64::MAX,
+            bytes => bytes,
+        };
+        let left = shown_max.checked_sub(offset).filter(|left| *left > 0)?;
+        let shown = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+        let is_last = is_last || shown.len() as u64 == left;
+        let called = self.activation.phases.contains(Phases::BODY_CHUNK);
+        called.then(|| self.answer(self.slot.on_body_chunk(ctx, shown, offset, is_last), Phases::BODY_CHUNK))
+    }
+
     /// Runs the response phase, with fields as in [`Harness::request`].
     #[must_use]
     pub fn response(&self, ctx: u32, fields: &[(&str, &str)]) -> Answer {
@@ -132,17 +154,20 @@ impl<P: Plugin> Harness<P> {
                 None => panic!("variant {index} is not in the activation"),
             },
             Some(read::Kind::Respond(status)) => Decision::Respond(status),
+            Some(read::Kind::Done) if phase == Phases::BODY_CHUNK => Decision::Done,
+            Some(read::Kind::Done) => panic!("`done` is said in the body-chunk phase only"),
             None => panic!("the verdict {bits:#018x} is none of the contract"),
         };
         let outcome = if read::more(bits) {
             self.slot.take_outcome()
         } else {
-            bindings::Outcome { response: None, effects: Vec::new() }
+            bindings::Outcome { response: None, edits: Vec::new(), effects: Vec::new() }
         };
-        if let Err(broken) = check::outcome(&outcome, matches!(decision, Decision::Respond(_))) {
+        if let Err(broken) = check::outcome(&outcome, phase, matches!(decision, Decision::Respond(_))) {
             panic!("{broken}");
         }
-        Answer { decision, ctx: read::ctx(bits), response: outcome.response, effects: outcome.effects }
+        let bindings::Outcome { response, edits, effects } = outcome;
+        Answer { decision, ctx: read::ctx(bits), response, edits, effects }
     }
 }
 
@@ -153,106 +178,4 @@ fn pack(names: &[String], given: &[(&str, &str)]) -> Vec<u8> {
         fields::push(&mut blob, value);
     }
     blob
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Activation, Alert, BodySize, Outcome, Request, RequestField, ResponseField, ResponseHead, Verdict};
-
-    /// Uses every phase: echoes a header through `ctx` and effects.
-    struct Everything {
-        name: RequestField,
-        status: ResponseField,
-        greeting: String,
-    }
-
-    impl Plugin for Everything {
-        fn init(config: &str) -> Result<(Self, Activation), String> {
-            let greeting = crate::config::parse(config)?;
-            let mut activation = Activation::new(Phases::all());
-            activation.path_prefix("/hello");
-            activation.method("GET");
-            activation.state("flag:loud");
-            activation.body_size_above(10);
-            let name = activation.request_field("header:x-name");
-            let status = activation.response_field("status");
-            log::info("started");
-            Ok((Self { name, status, greeting }, activation))
-        }
-
-        fn on_state(&mut self, key: &str, value: Option<&str>) -> Result<(), String> {
-            if crate::state::flag_is_on(value).map_err(|error| format!("{key}: {error}"))? {
-                self.greeting.make_ascii_uppercase();
-            }
-            Ok(())
-        }
-
-        fn on_request(&mut self, request: &Request<'_>, outcome: &mut Outcome) -> Verdict {
-            let Some(name) = request.text(self.name) else { return Verdict::next().with_ctx(7) };
-            outcome.text(format!("{} {name} at {}", self.greeting, request.now_ms));
-            Verdict::respond(200)
-        }
-
-        fn on_body_size(&mut self, size: &BodySize, outcome: &mut Outcome) -> Verdict {
-            let (observed, limit) = (size.bytes, 10);
-            let (rule, message) = ("size".to_owned(), "too large".to_owned());
-            outcome.raise(Alert { rule, message, observed, limit, abort_rollout: false });
-            Verdict::next().with_ctx(size.ctx + 1)
-        }
-
-        fn on_response(&mut self, response: &ResponseHead<'_>, outcome: &mut Outcome) -> Verdict {
-            outcome.tag(format!("{}-{}", response.text(self.status).unwrap_or("none"), response.ctx));
-            Verdict::next()
-        }
-    }
-
-    crate::plugin!(Everything, state = ["flag:loud", "rollout:*"], needs = [alerts, tags]);
-
-    fn start() -> Harness<Everything> {
-        Harness::start("\"hello\"").expect("starts")
-    }
-
-    #[test]
-    fn fields_clock_state_and_response_pass_through() {
-        let mut harness = start();
-        harness.now_ms = 12;
-        harness.state("flag:loud", Some("true")).expect("a boolean");
-        let answer = harness.request(&[("header:x-name", "ann"), ("header:x-other", "bob")]);
-        assert_eq!(answer.decision, Decision::Respond(200));
-        let response = answer.response.expect("has a body");
-        assert_eq!(String::from_utf8(response.body).expect("text"), "HELLO ann at 12");
-        assert_eq!(harness.request(&[]), Answer { ctx: 7, ..Answer::plain(Decision::Next) });
-    }
-
-    #[test]
-    fn an_outcome_is_fetched_once() {
-        let harness = start();
-        assert_eq!(harness.response(3, &[("status", "204")]).effects, [Effect::Tag("204-3".to_owned())]);
-        assert_eq!(harness.response(4, &[]).effects, [Effect::Tag("none-4".to_owned())]);
-    }
-
-    #[test]
-    fn the_size_phase_runs_strictly_above_its_limit() {
-        let harness = start();
-        assert_eq!(harness.body_size(0, 10, SizeUnit::Body, true), None);
-        let answer = harness.body_size(1, 11, SizeUnit::Part, false).expect("is called");
-        assert_eq!((answer.ctx, answer.effects.len()), (2, 1));
-    }
-
-    #[test]
-    fn the_host_side_matches_paths_and_methods() {
-        let harness = start();
-        assert!(harness.applies("GET", "/hello/ann"));
-        assert!(!harness.applies("POST", "/hello"));
-        assert!(!harness.applies("GET", "/helloween"));
-    }
-
-    #[test]
-    fn refusals_and_log_lines_are_seen() {
-        assert!(Harness::<Everything>::start("{}").is_err());
-        let harness = start();
-        assert_eq!(harness.state("flag:loud", Some("2")), Err("flag:loud: a flag is true or false, not 2".to_owned()));
-        assert_eq!(harness.take_log().last().map(|line| line.message.as_str()), Some("started"));
-    }
 }

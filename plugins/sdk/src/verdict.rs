@@ -5,12 +5,13 @@ use crate::Variant;
 const NEXT: u64 = 0;
 const VARIANT: u64 = 1;
 const RESPOND: u64 = 2;
+const DONE: u64 = 3;
 const MORE: u64 = 1 << 3;
 const VARIANT_SHIFT: u32 = 8;
 const STATUS_SHIFT: u32 = 16;
 const CTX_SHIFT: u32 = 32;
 
-/// What becomes of the request. Edits of a response and effects go to the [`crate::Outcome`].
+/// What becomes of the request. A response, edits and effects go to the [`crate::Outcome`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Verdict(u64);
@@ -29,6 +30,11 @@ impl Verdict {
     /// Answer with this status (200-599); headers and body, if any, stand in the outcome.
     pub const fn respond(status: u16) -> Self {
         Self(RESPOND | (status as u64) << STATUS_SHIFT)
+    }
+
+    /// On to the next plugin, and no more chunks of this body. In the body-chunk phase only.
+    pub const fn done() -> Self {
+        Self(DONE)
     }
 
     /// Hands 32 bits to the later phases of the same request.
@@ -56,7 +62,7 @@ impl Verdict {
 /// Reads a verdict back, as the host does.
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) mod read {
-    use super::{CTX_SHIFT, MORE, NEXT, RESPOND, STATUS_SHIFT, VARIANT, VARIANT_SHIFT};
+    use super::{CTX_SHIFT, DONE, MORE, NEXT, RESPOND, STATUS_SHIFT, VARIANT, VARIANT_SHIFT};
 
     /// What a verdict decides.
     #[derive(Debug, PartialEq, Eq)]
@@ -67,6 +73,8 @@ pub(crate) mod read {
         Variant(usize),
         /// Status.
         Respond(u16),
+        /// Go on, without chunks.
+        Done,
     }
 
     /// The kind; `None` = nonsense.
@@ -78,6 +86,7 @@ pub(crate) mod read {
         }
         match (bits & 0b111, variant, status) {
             (NEXT, 0, 0) => Some(Kind::Next),
+            (DONE, 0, 0) => Some(Kind::Done),
             (VARIANT, index, 0) => Some(Kind::Variant(usize::try_from(index).ok()?)),
             (RESPOND, 0, 200..=599) => Some(Kind::Respond(u16::try_from(status).ok()?)),
             _ => None,
@@ -105,6 +114,7 @@ mod tests {
         assert_eq!(Verdict::next().bits(), 0);
         assert_eq!(Verdict::variant(Variant(3)).bits(), 0x0000_0000_0000_0301);
         assert_eq!(Verdict::respond(404).bits(), 0x0000_0000_0194_0002);
+        assert_eq!(Verdict::done().bits(), 3);
         assert_eq!(Verdict::respond(404).with_ctx(7).with_more().bits(), 0x0000_0007_0194_000a);
         assert_eq!(Verdict::next().with_ctx(1).with_ctx(2).bits(), 0x0000_0002_0000_0000);
     }
@@ -113,7 +123,8 @@ mod tests {
     fn verdicts_read_back() {
         let verdict = Verdict::respond(413).with_ctx(9).with_more().bits();
         assert_eq!((kind(verdict), ctx(verdict), more(verdict)), (Some(Kind::Respond(413)), 9, true));
-        for nonsense in [7, 0x10, 0x0100, Verdict::respond(199).bits(), Verdict::respond(600).bits()] {
+        assert_eq!(kind(Verdict::done().bits()), Some(Kind::Done));
+        for nonsense in [4, 7, 0x10, 0x0100, 0x0103, Verdict::respond(199).bits(), Verdict::respond(600).bits()] {
             assert_eq!(kind(nonsense), None, "{nonsense:#x}");
         }
     }

@@ -1,28 +1,6 @@
-//! Each way to misbehave, by its name in the configuration, and where it strikes.
+//! Each way to misbehave, by its name in the configuration; where it strikes is said in `perform`.
 
 use serde::Deserialize;
-use sluice_plugin::{Activation, Alert, Outcome, Verdict, log};
-
-/// Past any limit on memory that a test sets.
-const HOARD_BYTES: usize = 1 << 30;
-
-/// Hoarded at a time.
-const HOARD_STEP_BYTES: usize = 1 << 20;
-
-/// Past any bound on a response body.
-const HUGE_BODY_BYTES: usize = 8 << 20;
-
-/// Past any bound on names, effects and log lines.
-const FAR_TOO_MANY: usize = 10_000;
-
-/// Sets bits that the contract says are zero.
-const NONSENSE: u64 = 0xf7;
-
-/// Routes to variant 200 of 1.
-const BAD_VARIANT: u64 = 200 << 8 | 1;
-
-/// Routes to variant 0, which only the request phase may.
-const VARIANT_ZERO: u64 = 1;
 
 /// What to do.
 #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -33,25 +11,41 @@ pub(crate) enum Act {
     Nothing,
     /// Adds 1 to the counter `requests`.
     Count,
+    /// Adds the length of each chunk to the counter `bytes`.
+    CountChunks,
     /// Tags the request `hostile`.
     Tag,
+    /// Logs one line in the request phase.
+    Log,
     /// Raises an alert.
     Alert,
     /// Raises an alert that stops the rollout.
     Abort,
     /// Answers 418.
     Respond,
+    /// Answers 418 at the first chunk of the body.
+    RespondInBodyChunk,
+    /// Wants no more chunks after the first one, and traps if it gets one.
+    DoneAfterOneChunk,
+    /// Sets `x-edited` in the request and in the response, removes `x-removed`.
+    Edit,
+    /// Sends every request to `/get?edited=1`.
+    EditPath,
+    /// Turns every status into 299.
+    EditStatus,
     // Never returns.
     SpinInInit,
     SpinInState,
     SpinInRequest,
     SpinInBodySize,
+    SpinInBodyChunk,
     SpinInResponse,
     // Traps.
     TrapInInit,
     TrapInState,
     TrapInRequest,
     TrapInBodySize,
+    TrapInBodyChunk,
     TrapInResponse,
     // Says no.
     RefuseInit,
@@ -62,20 +56,56 @@ pub(crate) enum Act {
     HoardMemory,
     /// Hoards memory in `init`.
     HoardMemoryInInit,
+    /// Hoards a little more at each request.
+    GrowSlowly,
+    /// Calls itself for ever.
+    OverflowStack,
+    /// Answers with 8 MiB.
     HugeOutcome,
+    /// Answers with 1 GiB.
+    GiganticBody,
+    /// An alert whose message has 1 MiB.
+    HugeText,
     TooManyEffects,
+    TooManyEdits,
     LogFlood,
+    /// As many alerts as one call may raise.
+    AlertFlood,
+    /// As many aborts as one call may raise.
+    AbortFlood,
     // Returns nonsense.
     NonsenseVerdict,
     BadVariantIndex,
     /// Chooses a variant in the response phase.
     VariantInResponse,
+    /// Says `done` in the request phase.
+    DoneInRequest,
+    /// Says `done` in the response phase.
+    DoneInResponse,
     /// Answers with status 199.
     BadStatus,
     /// CR and LF in a response header.
     HeaderInjection,
     /// Sets hop-by-hop and framing headers.
     FramingHeaders,
+    /// CR and LF in a header that it edits.
+    EditInjection,
+    /// CR and LF in a path that it edits.
+    PathInjection,
+    /// A path with dot segments.
+    PathNotNormal,
+    EditHost,
+    EditContentLength,
+    /// Edits the status in the response phase to 999.
+    EditStatus999,
+    /// Edits the status in the request phase.
+    EditStatusInRequest,
+    /// Edits the path in the response phase.
+    EditPathInResponse,
+    /// Edits in the body-chunk phase.
+    EditInBodyChunk,
+    /// Edits beside a response of its own.
+    EditBesideRespond,
     // Lies in its activation.
     /// Names a state key outside its manifest.
     LieState,
@@ -85,119 +115,16 @@ pub(crate) enum Act {
 }
 
 impl Act {
-    pub(crate) fn on_init(self) -> Result<(), String> {
-        match self {
-            Self::SpinInInit => spin(),
-            Self::TrapInInit => trap(),
-            Self::HoardMemoryInInit => hoard(),
-            Self::RefuseInit => return Err("hostile: refused as told".to_owned()),
-            _ => {}
-        }
-        Ok(())
+    /// True if it strikes in the body-chunk phase. The others leave that phase out, which wants a grant of its own.
+    pub(crate) const fn is_of_chunks(self) -> bool {
+        matches!(
+            self,
+            Self::CountChunks
+                | Self::RespondInBodyChunk
+                | Self::DoneAfterOneChunk
+                | Self::SpinInBodyChunk
+                | Self::TrapInBodyChunk
+                | Self::EditInBodyChunk
+        )
     }
-
-    pub(crate) fn lie(self, activation: &mut Activation) {
-        match self {
-            Self::LieState => activation.state("rollout:outside-of-its-manifest"),
-            Self::TooManyFields => {
-                for number in 0..FAR_TOO_MANY {
-                    let _field = activation.request_field(format!("header:x-{number}"));
-                }
-            }
-            Self::UnknownField => {
-                let _field = activation.request_field("password");
-            }
-            _ => {}
-        }
-    }
-
-    pub(crate) fn on_state(self, value: Option<&str>) -> Result<(), String> {
-        match (self, value) {
-            // A missing key is what a plugin starts with: it must get that far.
-            (_, None) => Ok(()),
-            (Self::SpinInState, Some(_)) => spin(),
-            (Self::TrapInState, Some(_)) => trap(),
-            (Self::RefuseState, Some(value)) => Err(format!("hostile: refused {value} as told")),
-            (_, Some(_)) => Ok(()),
-        }
-    }
-
-    pub(crate) fn on_request(self, outcome: &mut Outcome) -> Verdict {
-        match self {
-            Self::SpinInRequest => spin(),
-            Self::TrapInRequest => trap(),
-            Self::HoardMemory => hoard(),
-            Self::NonsenseVerdict => return Verdict::from_bits(NONSENSE),
-            Self::BadVariantIndex => return Verdict::from_bits(BAD_VARIANT),
-            Self::BadStatus => return Verdict::respond(199),
-            Self::LogFlood => (0..FAR_TOO_MANY).for_each(|_| log::warn("flood")),
-            Self::TooManyEffects => (0..FAR_TOO_MANY).for_each(|_| outcome.add("flood", 1)),
-            Self::Count => outcome.add("requests", 1),
-            Self::Tag => outcome.tag("hostile"),
-            Self::Alert => outcome.raise(alert(false)),
-            Self::Abort => outcome.raise(alert(true)),
-            Self::HugeOutcome | Self::HeaderInjection | Self::FramingHeaders | Self::Respond => {
-                return self.respond(outcome);
-            }
-            _ => {}
-        }
-        Verdict::next()
-    }
-
-    pub(crate) fn on_body_size(self) {
-        match self {
-            Self::SpinInBodySize => spin(),
-            Self::TrapInBodySize => trap(),
-            _ => {}
-        }
-    }
-
-    pub(crate) fn on_response(self) -> Verdict {
-        match self {
-            Self::SpinInResponse => spin(),
-            Self::TrapInResponse => trap(),
-            Self::VariantInResponse => Verdict::from_bits(VARIANT_ZERO),
-            _ => Verdict::next(),
-        }
-    }
-
-    fn respond(self, outcome: &mut Outcome) -> Verdict {
-        match self {
-            Self::HugeOutcome => outcome.body(vec![b'x'; HUGE_BODY_BYTES]),
-            Self::HeaderInjection => outcome.header("x-hostile", "a\r\nset-cookie: stolen=1"),
-            Self::FramingHeaders => {
-                outcome.header("content-length", "1");
-                outcome.header("transfer-encoding", "chunked");
-                outcome.header("connection", "x-sluice-variant");
-                outcome.body("longer than one byte");
-            }
-            _ => outcome.text("short and stout\n"),
-        }
-        Verdict::respond(418)
-    }
-}
-
-fn alert(abort_rollout: bool) -> Alert {
-    let message = "raised as told".to_owned();
-    Alert { rule: "hostile".to_owned(), message, observed: 2, limit: 1, abort_rollout }
-}
-
-/// Never returns, and does nothing that a host call would interrupt.
-fn spin() -> ! {
-    loop {
-        std::hint::black_box(());
-    }
-}
-
-#[expect(clippy::panic, reason = "that is what it is for")]
-fn trap() -> ! {
-    panic!("hostile: trapped as told")
-}
-
-fn hoard() {
-    let mut hoard: Vec<Vec<u8>> = Vec::new();
-    for _ in 0..HOARD_BYTES / HOARD_STEP_BYTES {
-        hoard.push(vec![1; HOARD_STEP_BYTES]);
-    }
-    std::hint::black_box(hoard);
 }

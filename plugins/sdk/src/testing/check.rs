@@ -1,11 +1,12 @@
 //! What a host refuses: the bounds, and the rules that a plugin's own types do not already keep.
 
+use super::edits;
 use crate::bindings;
 use crate::bounds::{
     EFFECTS_MAX, NAME_BYTES_MAX, NAMES_MAX, PATH_PREFIXES_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX,
     TEXT_BYTES_MAX,
 };
-use crate::{Effect, Header, Response};
+use crate::{Effect, Header, Phases, Response};
 
 /// Headers that frame a message or belong to one connection (RFC 9110 section 7.6.1): the router alone sets them.
 const HEADERS_OF_ROUTER: [&str; 8] =
@@ -29,10 +30,11 @@ pub(super) fn activation(activation: &bindings::Activation) -> Result<(), String
     Ok(())
 }
 
-/// The bound or rule that an outcome breaks.
-pub(super) fn outcome(outcome: &bindings::Outcome, is_respond: bool) -> Result<(), String> {
+/// The bound or rule that an outcome of `phase` breaks.
+pub(super) fn outcome(outcome: &bindings::Outcome, phase: Phases, is_respond: bool) -> Result<(), String> {
     at_most("effects", outcome.effects.len(), EFFECTS_MAX)?;
     outcome.effects.iter().try_for_each(effect)?;
+    edits::check(&outcome.edits, phase, is_respond)?;
     match &outcome.response {
         Some(_) if !is_respond => Err("a response, but the verdict is not to respond".to_owned()),
         Some(made) => response(made),
@@ -42,53 +44,66 @@ pub(super) fn outcome(outcome: &bindings::Outcome, is_respond: bool) -> Result<(
 
 fn effect(effect: &Effect) -> Result<(), String> {
     match effect {
-        Effect::RaiseAlert(alert) => text(&alert.rule).and_then(|()| text(&alert.message)),
-        Effect::Add(counter) => text(&counter.name),
-        Effect::Log(line) => text(&line.message),
+        Effect::RaiseAlert(alert) => {
+            name("name of a rule", &alert.rule).and_then(|()| text("message of an alert", &alert.message))
+        }
+        Effect::Add(counter) => name("name of a counter", &counter.name),
+        Effect::Log(line) => text("log line", &line.message),
         Effect::Tag(tag) if !is_one_line(tag) => Err(format!("the tag {tag:?} is not one line")),
-        Effect::Tag(tag) => text(tag),
+        Effect::Tag(tag) => name("tag", tag),
     }
 }
 
 fn response(response: &Response) -> Result<(), String> {
     at_most("bytes of a response body", response.body.len(), RESPONSE_BODY_BYTES_MAX)?;
     at_most("response headers", response.headers.len(), RESPONSE_HEADERS_MAX)?;
-    response.headers.iter().try_for_each(header)
+    response.headers.iter().try_for_each(|line| {
+        header(line)?;
+        if HEADERS_OF_ROUTER.iter().any(|known| known.eq_ignore_ascii_case(&line.name)) {
+            return Err(format!("the header {:?} is set by the router alone", line.name));
+        }
+        Ok(())
+    })
 }
 
-fn header(Header { name, value }: &Header) -> Result<(), String> {
+/// The bound or rule that a header line breaks.
+pub(super) fn header(Header { name, value }: &Header) -> Result<(), String> {
     at_most("bytes of a header line", name.len() + value.len(), TEXT_BYTES_MAX)?;
-    if name.is_empty() || !is_one_line(name) || !is_one_line(value) {
-        return Err(format!("the header {name:?} is not one line"));
-    }
-    if HEADERS_OF_ROUTER.iter().any(|known| known.eq_ignore_ascii_case(name)) {
-        return Err(format!("the header {name:?} is set by the router alone"));
-    }
-    Ok(())
+    if is_token(name) && is_one_line(value) { Ok(()) } else { Err(format!("the header {name:?} is no header line")) }
+}
+
+/// A token (RFC 9110 section 5.6.2), such as the name of a header.
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn is_one_line(text: &str) -> bool {
     !text.contains(|c: char| c.is_ascii_control() && c != '\t')
 }
 
-fn text(text: &str) -> Result<(), String> {
-    at_most("bytes of text in an effect", text.len(), TEXT_BYTES_MAX)
+/// A text that may not be empty.
+fn name(what: &'static str, name: &str) -> Result<(), String> {
+    if name.is_empty() { Err(format!("the {what} is empty")) } else { text(what, name) }
 }
 
-fn at_most(what: &str, is: usize, max: usize) -> Result<(), String> {
+fn text(what: &'static str, text: &str) -> Result<(), String> {
+    at_most(&format!("bytes of the {what}"), text.len(), TEXT_BYTES_MAX)
+}
+
+pub(super) fn at_most(what: &str, is: usize, max: usize) -> Result<(), String> {
     if is > max { Err(format!("{is} {what}, at most {max}")) } else { Ok(()) }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::{Activation, Outcome, Phases};
+    use crate::{Activation, Outcome};
 
     use super::*;
 
     fn check(is_respond: bool, fill: impl Fn(&mut Outcome)) -> Result<(), String> {
         let mut filled = Outcome::default();
         fill(&mut filled);
-        outcome(&filled.take(), is_respond)
+        outcome(&filled.take(), Phases::REQUEST, is_respond)
     }
 
     #[test]
@@ -115,6 +130,7 @@ mod tests {
         assert!(check(false, |outcome| outcome.tag("x".repeat(TEXT_BYTES_MAX))).is_ok());
         assert!(check(false, |outcome| outcome.tag("x".repeat(TEXT_BYTES_MAX + 1))).is_err());
         assert!(check(false, |outcome| outcome.tag("two\nlines")).is_err());
+        assert!(check(false, |outcome| outcome.add("", 1)).is_err());
     }
 
     #[test]
@@ -128,6 +144,7 @@ mod tests {
     #[test]
     fn a_response_keeps_to_the_rules() {
         assert!(check(true, |outcome| outcome.header("x", "one\r\ntwo: 2")).is_err());
+        assert!(check(true, |outcome| outcome.header("a b", "c")).is_err());
         assert!(check(true, |outcome| outcome.header("Content-Length", "1")).is_err());
         assert!(check(false, |outcome| outcome.text("stray")).is_err());
     }
