@@ -22,7 +22,7 @@ pub fn policy(act: &str, on_failure: &str) -> Result<String> {
     ensure!(DEMO_POLICY.contains(CHAIN), "the chain of the demo has changed");
     let plugin = format!(
         "\n[plugins.hostile]\nfile = \"hostile.wasm\"\non_failure = \"{on_failure}\"\n\
-         grants = {{ state = [\"flag:hostile\"], alerts = true, abort = true, counters = true, tags = true }}\n\
+         grants = {{ state = [\"flag:hostile\"], alerts = true, abort = true, counters = true, tags = true, log = true }}\n\
          config = {{ do = \"{act}\", when = \"{TRIGGER}\" }}\n"
     );
     Ok(DEMO_POLICY.replace(CHAIN, LONGER_CHAIN) + &plugin)

@@ -40,8 +40,8 @@ pub use plugin::{
 };
 pub use policy::{Policy, Rollout};
 pub use process::{
-    AccessLog, AdminConfig, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, StoreConfig, StoreUrl,
-    Underscores,
+    AccessLog, AdminConfig, ChainTrace, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits,
+    StoreConfig, StoreUrl, Underscores,
 };
 pub use read::{parse, parse_process};
 pub use route::{

@@ -14,16 +14,38 @@ pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
 pub const CPU_MIN: Duration = Duration::from_millis(1);
 /// The longest that a call may hold its worker, whatever the policy says.
 pub const CPU_MAX: Duration = Duration::from_secs(10);
+/// Most bytes of one request body that a plugin may be shown: as many as a body may have on any route.
+pub const BODY_BYTES_MAX: u64 = 1 << 40;
+/// Most log lines of one instance per second that may be asked for: beyond it the log is the load.
+pub const LOG_LINES_PER_SECOND_MAX: u32 = 1_000;
+/// Most alerts of one instance per minute that may be asked for: ten a second is no alert any more.
+pub const ALERTS_PER_MINUTE_MAX: u32 = 600;
 /// Status of a request that a plugin with `on_failure = "closed"` failed, unless the policy says otherwise.
 pub const CLOSED_STATUS_DEFAULT: u16 = 503;
 /// Failed calls in a row that quarantine a plugin, unless the policy says otherwise.
 pub const BREAKER_FAILURES_DEFAULT: u32 = 5;
+/// Most failed calls in a row that a breaker may ask for.
+pub const BREAKER_FAILURES_MAX: u32 = 1_000_000;
+/// The shortest quarantine that may be asked for: about what a replaced instance costs, many times over.
+pub const QUARANTINE_MIN: Duration = Duration::from_millis(10);
+/// The longest quarantine that may be asked for: a plugin that is well again is found within it.
+pub const QUARANTINE_MAX: Duration = Duration::from_hours(1);
 /// How long the first quarantine lasts, unless the policy says otherwise.
 pub const QUARANTINE_MIN_DEFAULT: Duration = Duration::from_secs(1);
 /// How long one lasts at most, unless the policy says otherwise; each failed probe doubles it.
 pub const QUARANTINE_MAX_DEFAULT: Duration = Duration::from_mins(1);
 /// How long a new digest is watched after it took over, unless the policy says otherwise.
 pub const WATCH_DEFAULT: Duration = Duration::from_mins(1);
+/// The shortest trial, or watch, that may be asked for: some rounds of the task that judges it.
+pub const OBSERVATION_MIN: Duration = Duration::from_millis(100);
+/// The longest one: a week.
+pub const OBSERVATION_MAX: Duration = Duration::from_hours(7 * 24);
+/// The smallest 99th percentile of a call that may be demanded: the unit of durations.
+pub const CALL_P99_MIN: Duration = Duration::from_millis(1);
+/// The largest: a call is cut off long before.
+pub const CALL_P99_MAX: Duration = Duration::from_mins(1);
+/// Most calls that a budget may wait for before it judges.
+pub const BUDGET_CALLS_MIN_MAX: u32 = 1_000_000;
 /// How long a trial lasts, unless the policy says otherwise.
 pub const TRIAL_DEFAULT: Duration = Duration::from_mins(5);
 /// Share of requests of a trial, unless the policy says otherwise: 10 %.

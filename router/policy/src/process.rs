@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use sluice_model::flag::FEATURE_FLAGS;
+use sluice_model::weight::BasisPoints;
 
 /// Port of the edge when no listener is configured.
 pub const EDGE_PORT_DEFAULT: u16 = 8080;
@@ -37,6 +38,8 @@ pub struct ProcessConfig {
     pub limits: ProcessLimits,
     /// The access log.
     pub access_log: AccessLog,
+    /// Who is told what the chain did with a request, and how often.
+    pub chain_trace: ChainTrace,
     /// Name servers for upstreams with `dns`, instead of those of the system; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
 }
@@ -99,6 +102,15 @@ pub enum AccessLog {
     Stdout,
     /// Appended to this file, relative to the folder of `sluice.toml`; reopened when it was moved away.
     File(PathBuf),
+}
+
+/// When a response tells what each plugin of its chain decided and how long it took, in `Server-Timing`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ChainTrace {
+    /// Share of all requests whose responses tell it, whoever sent them; none by default.
+    pub sample: BasisPoints,
+    /// Clients that are told when they ask; nobody by default.
+    pub ask_from: Vec<IpNet>,
 }
 
 /// The admin API.
@@ -185,6 +197,7 @@ impl Default for ProcessConfig {
             folders: Folders::default(),
             limits: ProcessLimits::default(),
             access_log: AccessLog::default(),
+            chain_trace: ChainTrace::default(),
             name_servers: Vec::new(),
         }
     }

@@ -42,6 +42,7 @@ fn collect_form(form: &'static Form, sections: &mut Vec<&'static Shape>) {
         | Form::LongText(_)
         | Form::Name
         | Form::Boolean
+        | Form::False
         | Form::Integer(_)
         | Form::Percent
         | Form::Duration(_)
@@ -66,6 +67,7 @@ fn section(text: &mut String, shape: &Shape) -> std::fmt::Result {
         Rule::Free => Ok(()),
         Rule::ExactlyOne(keys) => writeln!(text, "\nExactly one of {}.", words(keys)),
         Rule::AtLeastOne(keys) => writeln!(text, "\nAt least one of {}.", words(keys)),
+        Rule::OnlyWith(keys, with) => writeln!(text, "\n{}: only with `{with}`.", words(keys)),
     }
 }
 
@@ -79,6 +81,7 @@ fn describe(form: &Form) -> String {
         Form::LongText(bytes_max) => format!("text, at most {bytes_max} bytes"),
         Form::Name => "a name".to_owned(),
         Form::Boolean => "`true`, `false`".to_owned(),
+        Form::False => "`false`".to_owned(),
         Form::Integer(range) if range.start() == range.end() => range.start().to_string(),
         Form::Integer(range) => format!("{} to {}", range.start(), range.end()),
         Form::Percent => "0 to 100, at most two decimals".to_owned(),

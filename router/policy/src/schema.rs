@@ -48,6 +48,10 @@ fn of_shape(shape: &Shape) -> Map<String, Value> {
         Rule::Free => None,
         Rule::ExactlyOne(keys) => schema.insert("oneOf".into(), each(keys).into()),
         Rule::AtLeastOne(keys) => schema.insert("anyOf".into(), each(keys).into()),
+        Rule::OnlyWith(keys, with) => {
+            let needs: Map<String, Value> = keys.iter().map(|key| ((*key).to_owned(), json!([with]))).collect();
+            schema.insert("dependentRequired".into(), needs.into())
+        }
     };
     schema
 }
@@ -76,6 +80,7 @@ fn of_form(form: &Form) -> Map<String, Value> {
         Form::LongText(bytes_max) => json!({"type": "string", "maxLength": bytes_max}),
         Form::Name => json!({"type": "string", "pattern": NAME_PATTERN, "maxLength": NAME_BYTES_MAX}),
         Form::Boolean => json!({"type": "boolean"}),
+        Form::False => json!({"const": false}),
         Form::Integer(range) => json!({"type": "integer", "minimum": range.start(), "maximum": range.end()}),
         Form::Percent => json!({"type": "number", "minimum": 0, "maximum": 100}),
         Form::Duration(_) => json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}),

@@ -58,7 +58,7 @@ pub(crate) fn plain_policy(route: &str) -> String {
 pub(crate) fn hostile_policy(act: &str) -> String {
     let plugin = format!(
         "[plugins.hostile]\nfile = \"hostile.wasm\"\nconfig = {{ do = \"{act}\" }}\n\
-         grants = {{ state = [\"flag:*\"], alerts = true, abort = true, counters = true, tags = true }}\n"
+         grants = {{ state = [\"flag:*\"], alerts = true, abort = true, counters = true, tags = true, log = true }}\n"
     );
     let route = plain_policy("app").replace("to = ", "plugins = [\"hostile\"]\nto = ");
     format!("{plugin}{route}")

@@ -2,6 +2,7 @@
 //! are compared by. Each item is one JSON object; what means the same looks the same, however it was written.
 
 mod filters;
+mod plugin;
 mod route;
 mod upstream;
 
@@ -9,9 +10,7 @@ use serde_json::{Value, json};
 use sluice_model::field::Field;
 
 use crate::limits::{ErrorPage, PagePart};
-use crate::plugin::{FailurePolicy, Grants, Limits, Plugin};
 use crate::policy::{Policy, Rollout};
-use crate::units::{duration_text, size_text};
 
 /// One item of a policy.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,32 +29,10 @@ pub(crate) fn items(policy: &Policy) -> Vec<Item> {
     };
     policy.routes.iter().for_each(|route| add("route", &route.name, route::describe(policy, route)));
     policy.upstreams.iter().for_each(|upstream| add("upstream", &upstream.name, upstream::describe(upstream)));
-    policy.plugins.iter().for_each(|item| add("plugin", &item.name, plugin(item)));
+    policy.plugins.iter().for_each(|item| add("plugin", &item.name, plugin::describe(item)));
     policy.rollouts.iter().for_each(|item| add("rollout", &item.name, rollout(policy, item)));
     policy.error_pages.iter().for_each(|page| add("error page", &page.name, error_page(page)));
     items
-}
-
-fn plugin(plugin: &Plugin) -> Value {
-    let Plugin { name: _, file, config, grants, limits, on_failure, breaker: _, release: _ } = plugin;
-    let Grants { state, alerts, abort, counters, tags, log, edits, body } = grants;
-    let Limits { memory_bytes_max, call_cpu_max, state_cpu_max, init_cpu_max, .. } = limits;
-    json!({
-        "file": file,
-        "config": config,
-        "grants": { "state": state, "alerts": alerts, "abort": abort, "counters": counters, "tags": tags, "log": log,
-            "edits": edits, "body": body },
-        "limits": {
-            "memory": size_text(*memory_bytes_max),
-            "cpu": duration_text(*call_cpu_max),
-            "state_cpu": duration_text(*state_cpu_max),
-            "init_cpu": duration_text(*init_cpu_max),
-        },
-        "on_failure": match on_failure.trap {
-            FailurePolicy::Closed { status } => format!("closed with {status}"),
-            FailurePolicy::Open => "open".to_owned(),
-        },
-    })
 }
 
 fn rollout(policy: &Policy, rollout: &Rollout) -> Value {

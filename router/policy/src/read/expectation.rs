@@ -164,12 +164,12 @@ fn expectations<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec
         let status: u16 = integer(reader, value, &STATUS_RANGE)?;
         Some((Expected::Status, Named { text: status.to_string(), place: reader.place_of(value) }))
     });
-    let given = ["route", "upstream", "path", "redirect", "status"].map(|key| keys.find(key).is_some());
-    let place = keys.place().clone();
-    keys.finish(reader);
-    if !given.contains(&true) {
-        reader.missing(&place, "this test expects nothing", "write route, upstream, path, redirect or status");
+    let expected = ["route", "upstream", "path", "redirect", "status"];
+    if !expected.map(|key| keys.find(key).is_some()).contains(&true) {
+        let hint = "write route, upstream, path, redirect or status";
+        keys.missing(reader, keys.place(), &expected, "this test expects nothing", hint);
     }
+    keys.finish(reader);
     Some(texts.into_iter().flatten().chain(status).collect())
 }
 

@@ -4,7 +4,7 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use super::reader::{Named, Place, Reader, Value, choice_hint, nearest, quoted};
 use super::shape::{Need, Shape};
 use super::values::{expected, name};
 
@@ -61,14 +61,31 @@ impl<'d> Keys<'d> {
         debug_assert!(self.shape.key(key).is_some_and(|key| matches!(key.need, Need::Required)), "`{key}` is required");
         let found = self.find(key);
         if found.is_none() {
-            reader.missing(&self.place, format!("`{key}` is missing"), hint);
+            self.missing(reader, &self.place, &[key], format!("`{key}` is missing"), hint);
         }
         found.and_then(|value| read(reader, value))
     }
 
+    /// Keeps the fault that all of `wanted` are missing, unless one of them is there under a name that [`Self::finish`]
+    /// reports with the right one.
+    pub(crate) fn missing(
+        &self,
+        reader: &mut Reader<'_>,
+        place: &Place,
+        wanted: &[&str],
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        let known = self.known();
+        let mut unknown = self.table.keys().map(|key| key.get_ref()).filter(|key| self.shape.key(key).is_none());
+        if !unknown.any(|key| nearest(key, &known).is_some_and(|meant| wanted.contains(&meant))) {
+            reader.missing(place, message, hint);
+        }
+    }
+
     /// Reports every key that the shape does not have.
     pub(crate) fn finish(self, reader: &mut Reader<'_>) {
-        let known: Vec<&str> = self.shape.keys.iter().map(|key| key.name).collect();
+        let known = self.known();
         for name in &known {
             debug_assert!(self.asked.contains(name), "`{name}` of {} is not read", self.shape.title);
         }
@@ -78,6 +95,10 @@ impl<'d> Keys<'d> {
                 reader.fault(&reader.place_of(key), message, choice_hint(key.get_ref(), &known));
             }
         }
+    }
+
+    fn known(&self) -> Vec<&'static str> {
+        self.shape.keys.iter().map(|key| key.name).collect()
     }
 }
 

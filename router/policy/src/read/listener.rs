@@ -25,7 +25,7 @@ pub(crate) const SHAPE: Shape = Shape::new(
         Key::required("address", ADDRESS, "Where requests come in; port 0 = any free port"),
         Key::default(
             "trusted_proxies",
-            Form::List(&Form::Text("a range of addresses", r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$"), 0, TRUSTED_PROXIES_MAX),
+            Form::List(&ADDRESS_RANGE, 0, TRUSTED_PROXIES_MAX),
             "[]",
             "Peers whose `X-Forwarded-*`, `Forwarded` and `traceparent` are believed",
         ),
@@ -45,6 +45,8 @@ pub(crate) const SHAPE: Shape = Shape::new(
 );
 /// An address to listen on.
 pub(crate) const ADDRESS: Form = Form::Text("address:port", r"^\S+:[0-9]{1,5}$");
+/// A range of addresses.
+pub(crate) const ADDRESS_RANGE: Form = Form::Text("a range of addresses", r"^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$");
 
 /// An address and where it stands.
 pub(crate) type PlacedAddress = (SocketAddr, Place);
@@ -87,7 +89,7 @@ pub(crate) fn address(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Plac
 }
 
 /// `10.0.0.0/8`, or one address.
-fn address_range(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<IpNet> {
+pub(crate) fn address_range(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<IpNet> {
     let Named { text, place } = text(reader, value)?;
     let range = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let hint = match range {

@@ -115,15 +115,15 @@ fn path<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<PathPattern
     }
     let mut keys = Keys::of(reader, value, &PATH_SHAPE)?;
     let kinds = [keys.find("exact"), keys.find("prefix"), keys.find("regex")];
+    if kinds.iter().all(Option::is_none) {
+        keys.missing(reader, &place, &["exact", "prefix", "regex"], "the path is missing", hint);
+    }
     keys.finish(reader);
     match kinds {
         [Some(exact), None, None] => normal_path(reader, exact).map(PathPattern::Exact),
         [None, Some(prefix), None] => normal_path(reader, prefix).map(|path| PathPattern::Prefix(without_slash(path))),
         [None, None, Some(regex)] => pattern(reader, regex).map(PathPattern::Regex),
-        [None, None, None] => {
-            reader.missing(&place, "the path is missing", hint);
-            None
-        }
+        [None, None, None] => None,
         _ => {
             reader.fault(&place, "a path is matched exactly, by prefix or by regular expression, not by several", hint);
             None

@@ -57,18 +57,18 @@ pub(crate) struct Placed<T> {
 
 pub(crate) fn redirect<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Redirect>> {
     let mut keys = Keys::of(reader, value, &REDIRECT)?;
-    let changes = ["scheme", "host", "port", "path", "prefix"].map(|key| keys.find(key).is_some());
+    let changes = ["scheme", "host", "port", "path", "prefix"];
+    let is_changed = changes.map(|key| keys.find(key).is_some()).contains(&true);
     let scheme = keys.optional(reader, "scheme", |reader, value| choice(reader, value, "scheme", &SCHEMES));
     let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_host));
     let port = keys.optional(reader, "port", |reader, value| integer(reader, value, &PORT_RANGE));
     let path = path_change(reader, &mut keys);
     let status = keys.optional(reader, "status", status).unwrap_or(STATUS_DEFAULT);
-    let place = keys.place().clone();
-    keys.finish(reader);
-    if !changes.contains(&true) {
+    if !is_changed {
         let hint = "write a scheme, host, port, path or prefix, e.g. { scheme = \"https\" }";
-        reader.missing(&place, "this redirect leads to itself", hint);
+        keys.missing(reader, keys.place(), &changes, "this redirect leads to itself", hint);
     }
+    keys.finish(reader);
     let (path, prefix) = path.unzip();
     let host = host.map(|host| host.text.to_ascii_lowercase());
     Some(Placed { value: Redirect { scheme, host, port, path, status }, prefix: prefix.flatten() })
@@ -86,15 +86,16 @@ fn status(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<u16> {
 
 pub(crate) fn rewrite<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Placed<Rewrite>> {
     let mut keys = Keys::of(reader, value, &REWRITE)?;
-    let changes = ["host", "path", "prefix"].map(|key| keys.find(key).is_some());
+    let changes = ["host", "path", "prefix"];
+    let is_changed = changes.map(|key| keys.find(key).is_some()).contains(&true);
     let is_authority = |text: &str| is_host(text) || host_and_port(text).is_some();
     let host = keys.optional(reader, "host", |reader, value| host(reader, value, is_authority));
     let path = path_change(reader, &mut keys);
-    let place = keys.place().clone();
-    keys.finish(reader);
-    if !changes.contains(&true) {
-        reader.missing(&place, "this rewrite changes nothing", "write a host, path or prefix, or leave it out");
+    if !is_changed {
+        let hint = "write a host, path or prefix, or leave it out";
+        keys.missing(reader, keys.place(), &changes, "this rewrite changes nothing", hint);
     }
+    keys.finish(reader);
     let (path, prefix) = path.unzip();
     let host = host.and_then(|host| HeaderValue::from_str(&host.text).ok());
     Some(Placed { value: Rewrite { host, path }, prefix: prefix.flatten() })

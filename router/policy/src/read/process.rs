@@ -6,17 +6,19 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::keys::Keys;
-use super::listener::{self, ADDRESS, PlacedAddress, address};
+use super::listener::{self, ADDRESS, ADDRESS_RANGE, PlacedAddress, address, address_range};
 use super::process_limits;
 use super::reader::{Named, Place, Reader, Value, quoted};
 use super::shape::{Form, Key, Shape};
-use super::values::{boolean, choice, filled_list, list, name_text, text, unique};
-use crate::process::{AccessLog, AdminConfig, Folders, ProcessConfig, StoreConfig, StoreUrl};
+use super::values::{boolean, choice, filled_list, list, name_text, percent, text, unique};
+use crate::process::{AccessLog, AdminConfig, ChainTrace, Folders, ProcessConfig, StoreConfig, StoreUrl};
 
 /// Most listeners of one process.
 pub(crate) const LISTENERS_MAX: usize = 64;
 /// Most switches that are watched.
 pub(crate) const SWITCHES_MAX: usize = 64;
+/// Most ranges of clients that may ask for a chain trace; each is compared with every request that asks.
+pub(crate) const ASK_FROM_MAX: usize = 64;
 /// Most name servers; resolv.conf(5) knows three.
 pub(crate) const NAME_SERVERS_MAX: usize = 8;
 /// Port of a name server that has none (RFC 1035 section 4.2).
@@ -35,6 +37,12 @@ pub(crate) const SHAPE: Shape = Shape::new(
         Key::default("folders", Form::Table(&FOLDERS), "{}", "Folders, relative to the one of this file"),
         Key::default("limits", Form::Table(&process_limits::SHAPE), "{}", "Limits of the data plane"),
         Key::default("access_log", Form::Table(&ACCESS_LOG), "{}", "The access log, one JSON object a line"),
+        Key::default(
+            "chain_trace",
+            Form::Table(&CHAIN_TRACE),
+            "{}",
+            "What the plugins did with a request, in its response's `Server-Timing`",
+        ),
         Key::default("dns", Form::Table(&DNS), "{}", "Name resolution of upstreams with `dns`"),
     ],
 );
@@ -91,6 +99,18 @@ const LOG_FILE: Shape = Shape::new(
     "to of [access_log]",
     &[Key::required("file", Form::text("a file"), "Appended to; reopened when it was moved away")],
 );
+const CHAIN_TRACE: Shape = Shape::new(
+    "[chain_trace]",
+    &[
+        Key::default("sample", Form::Percent, "0.0", "Percent of all responses that tell it, whoever asked for them"),
+        Key::default(
+            "ask_from",
+            Form::List(&ADDRESS_RANGE, 0, ASK_FROM_MAX),
+            "[]",
+            "Clients whose requests with `x-sluice-trace: chain` are told it",
+        ),
+    ],
+);
 const DNS: Shape = Shape::new(
     "[dns]",
     &[Key::optional(
@@ -111,6 +131,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
     let folders = keys.optional(reader, "folders", folders).unwrap_or_default();
     let (limits, workers) = keys.optional(reader, "limits", process_limits::read).unwrap_or_default();
     let access_log = keys.optional(reader, "access_log", access_log).unwrap_or_default();
+    let chain_trace = keys.optional(reader, "chain_trace", chain_trace).unwrap_or_default();
     let name_servers = keys.optional(reader, "dns", name_servers).unwrap_or_default();
     keys.finish(reader);
     let (admin, admin_place) = admin.unwrap_or_default();
@@ -125,6 +146,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
         folders,
         limits,
         access_log,
+        chain_trace,
         name_servers,
     }
 }
@@ -149,20 +171,22 @@ fn admin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(AdminConf
     let token_env = keys.optional(reader, "token_env", variable);
     let read_token_env = keys.optional(reader, "read_token_env", variable);
     let legacy_toggle = keys.optional(reader, "legacy_toggle", boolean).unwrap_or(default.legacy_toggle);
-    keys.finish(reader);
     if let Some((address, place)) = &address
         && !address.ip().is_loopback()
         && !has_token
     {
         let hint = "write token_env = \"SLUICE_ADMIN_TOKEN\", or listen on 127.0.0.1";
-        reader.missing(place, "an admin address that others can reach needs `token_env`", hint);
+        let message = "an admin address that others can reach needs `token_env`";
+        keys.missing(reader, place, &["token_env"], message, hint);
     }
     if let Some(read) = &read_token_env
         && !has_token
     {
         let hint = "write token_env = \"SLUICE_ADMIN_TOKEN\" beside it";
-        reader.missing(&read.place, "a token that may only read needs one that may write", hint);
+        let message = "a token that may only read needs one that may write";
+        keys.missing(reader, &read.place, &["token_env"], message, hint);
     }
+    keys.finish(reader);
     let (address, place) = address.unzip();
     let admin = AdminConfig {
         address: address.unwrap_or(default.address),
@@ -245,6 +269,15 @@ fn log_target<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Acces
     let file = keys.required(reader, "file", "write { file = \"access.log\" }", text);
     keys.finish(reader);
     file.map(|file| AccessLog::File(file.text.into()))
+}
+
+fn chain_trace<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<ChainTrace> {
+    let default = ChainTrace::default();
+    let mut keys = Keys::of(reader, value, &CHAIN_TRACE)?;
+    let sample = keys.optional(reader, "sample", percent).unwrap_or(default.sample);
+    let ask_from = keys.optional(reader, "ask_from", |reader, value| list(reader, value, ASK_FROM_MAX, address_range));
+    keys.finish(reader);
+    Some(ChainTrace { sample, ask_from: ask_from.unwrap_or(default.ask_from) })
 }
 
 fn name_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<SocketAddr>> {

@@ -54,7 +54,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, name: &Named, keys: &mut Keys<'_>) -
     if first.is_none() {
         let hint = "write servers = [\"127.0.0.1:9001\"], dns = { name = \"app.internal:80\" } or \
                     discover = { app = \"..\", variant = \"..\" }";
-        reader.missing(&name.place, format!("upstream {} has no servers", quoted(&name.text)), hint);
+        let message = format!("upstream {} has no servers", quoted(&name.text));
+        keys.missing(reader, &name.place, &["servers", "dns", "discover"], message, hint);
     }
     match sources {
         [Some(servers), ..] => listed(reader, servers),

@@ -18,6 +18,8 @@ pub(crate) enum Rule {
     /// One of these and no more.
     ExactlyOne(&'static [&'static str]),
     AtLeastOne(&'static [&'static str]),
+    /// The first ones say something only beside the second one.
+    OnlyWith(&'static [&'static str], &'static str),
 }
 
 /// One key of a table.
@@ -47,6 +49,8 @@ pub(crate) enum Form {
     LongText(usize),
     Name,
     Boolean,
+    /// `false`, which switches off what other forms describe.
+    False,
     Integer(RangeInclusive<u64>),
     Percent,
     Duration(RangeInclusive<Duration>),

@@ -68,7 +68,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, keys: &mut Keys<'_>, redirect: Optio
             reader.fault(redirect, "a route has either `to` or `redirect`", "keep one of the two");
         }
         (None, Some(_)) => return Some(TargetDraft::Redirect),
-        (None, None) => reader.missing(keys.place(), "`to` is missing", HINT),
+        (None, None) => keys.missing(reader, keys.place(), &["to", "redirect"], "`to` is missing", HINT),
         (Some(_), None) => {}
     }
     to(reader, value?)

@@ -79,6 +79,23 @@ pub(crate) fn boolean(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<bool
     }
 }
 
+/// `false`, which is nothing, or what `read` understands.
+pub(crate) fn unless_false<'d, T>(
+    reader: &mut Reader<'_>,
+    value: &'d Value<'d>,
+    read: impl FnOnce(&mut Reader<'_>, &'d Value<'d>) -> Option<T>,
+) -> Option<Option<T>> {
+    match value.get_ref() {
+        DeValue::Boolean(false) => Some(None),
+        DeValue::Boolean(true) => {
+            let hint = "write what it should be, `false` for nothing, or leave the key out";
+            reader.fault(&reader.place_of(value), "only `false` stands here by itself", hint);
+            None
+        }
+        _ => read(reader, value).map(Some),
+    }
+}
+
 /// One of a few words; `what` names the kind in faults.
 pub(crate) fn choice<T: Copy>(
     reader: &mut Reader<'_>,

@@ -7,7 +7,7 @@ use jsonschema::Validator;
 use serde_json::Value;
 
 use super::{process, routes};
-use crate::read::shape::{Form, Need, Shape};
+use crate::read::shape::{Form, Need, Rule, Shape};
 use crate::read::{SHAPE as ROUTES, process as process_file};
 use crate::{Source, parse, parse_process, reference};
 
@@ -74,12 +74,17 @@ fn our_own_files_are_valid() {
 
 #[test]
 fn the_examples_of_the_page_are_accepted() {
-    let examples = blocks(POLICY_PAGE);
-    let [policy, config] = examples.as_slice() else { panic!("two examples") };
-    parse(&[source(policy)]).unwrap_or_else(|faults| panic!("{faults}"));
-    parse_process(&source(config)).unwrap_or_else(|faults| panic!("{faults}"));
-    assert_eq!(errors(&routes(), policy), Vec::<String>::new());
-    assert_eq!(errors(&process(), config), Vec::<String>::new());
+    let (configs, policies): (Vec<&str>, Vec<&str>) =
+        blocks(POLICY_PAGE).into_iter().partition(|block| block.starts_with("# sluice.toml\n"));
+    assert!(configs.len() >= 2 && policies.len() >= 5, "{} and {} examples", configs.len(), policies.len());
+    for policy in policies {
+        parse(&[source(policy)]).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(errors(&routes(), policy), Vec::<String>::new());
+    }
+    for config in configs {
+        parse_process(&source(config)).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(errors(&process(), config), Vec::<String>::new());
+    }
 }
 
 #[test]
@@ -93,6 +98,14 @@ fn faulty_files_are_not_valid() {
         "[upstreams.u]\nservers = [\"a:1\"]\nbalance = \"random\"",
         "[upstreams.u]\nservers = [\"a:1\"]\nidle_timeout = 4",
         "[upstreams.u]\nservers = [\"a:1\"]\nbreaker = {}",
+        "[plugins.p]\nfile = \"p.wasm\"\nbreaker = true",
+        "[plugins.p]\nfile = \"p.wasm\"\nbreaker = { failures = 0 }",
+        "[plugins.p]\nfile = \"p.wasm\"\nrelease.watch = true",
+        "[plugins.p]\nfile = \"p.wasm\"\nrelease.trial = \"both\"",
+        "[plugins.p]\nfile = \"p.wasm\"\nrelease.percent = 5.0",
+        "[plugins.p]\nfile = \"p.wasm\"\nrelease.budget.call_p99 = 10",
+        "[plugins.p]\nfile = \"p.wasm\"\non_failure = { load = \"last\" }",
+        "[plugins.p]\nfile = \"p.wasm\"\non_failure.trap.closed = 200",
         "[error_pages.e]\nstatuses = [200]\nbody = \"\"",
         "[[routes]]\nname = \"r\"",
         "[[routes]]\nname = \"r\"\nto = \"u\"\nredirect.port = 1",
@@ -165,10 +178,16 @@ fn the_fixtures_use_every_key_that_the_readers_know() {
     parse_process(&source(PROCESS)).unwrap_or_else(|faults| panic!("{faults}"));
 }
 
-/// All defaults of `shape`, written out.
-fn written_defaults(shape: &Shape) -> String {
-    let written = shape.keys.iter().filter_map(|key| match (&key.need, &key.form) {
-        (Need::Default("{}"), Form::Table(shape)) => Some(format!("{} = {{ {} }}", key.name, written_defaults(shape))),
+/// All defaults of `shape`, written out; without those that say something only beside a key that `given` lacks.
+fn written_defaults(shape: &Shape, given: &str) -> String {
+    let lacks = |name: &str| match shape.rule {
+        Rule::OnlyWith(keys, with) => keys.contains(&name) && !given.contains(with),
+        Rule::Free | Rule::ExactlyOne(_) | Rule::AtLeastOne(_) => false,
+    };
+    let written = shape.keys.iter().filter(|key| !lacks(key.name)).filter_map(|key| match (&key.need, &key.form) {
+        (Need::Default("{}"), Form::Table(shape)) => {
+            Some(format!("{} = {{ {} }}", key.name, written_defaults(shape, "")))
+        }
         (Need::Default(written), _) => Some(format!("{} = {written}", key.name)),
         (Need::Required | Need::Optional, _) => None,
     });
@@ -177,13 +196,16 @@ fn written_defaults(shape: &Shape) -> String {
 
 #[test]
 fn documented_defaults_are_those_of_the_readers() {
-    let config = written_defaults(&process_file::SHAPE).replace("}, ", "}\n");
+    let config = written_defaults(&process_file::SHAPE, "").replace("}, ", "}\n");
     assert_eq!(parse_process(&source(&config)), parse_process(&source("")), "{config}");
     let minimal: Vec<(&str, &str, &str)> = vec![
         ("upstreams", "", "servers = [\"a:1\"]"),
         ("upstreams", "health", "path = \"/\""),
         ("upstreams", "breaker", "failures = 1"),
         ("plugins", "", "file = \"p.wasm\""),
+        ("plugins", "breaker", ""),
+        ("plugins", "on_failure", ""),
+        ("plugins", "release", "trial = \"canary\""),
         ("error_pages", "", "statuses = [500], body = \"x\""),
         ("routes", "", "name = \"r\", redirect = { port = 1 }"),
         ("routes", "cors", "origins = \"*\""),
@@ -192,10 +214,12 @@ fn documented_defaults_are_those_of_the_readers() {
     for (table, key, required) in minimal {
         let entry = shape_of(&ROUTES, table);
         let text = |defaults: &str| {
-            let with = if defaults.is_empty() { required.to_owned() } else { format!("{required}, {defaults}") };
+            let with: Vec<&str> = [required, defaults].into_iter().filter(|keys| !keys.is_empty()).collect();
+            let with = with.join(", ");
             let inner = match (table, key) {
                 (_, "") => with,
                 ("upstreams", _) => format!("servers = [\"a:1\"], {key} = {{ {with} }}"),
+                ("plugins", _) => format!("file = \"p.wasm\", {key} = {{ {with} }}"),
                 _ => format!("name = \"r\", to = \"up\", {key} = {{ {with} }}"),
             };
             let other = "other = { servers = [\"b:1\"] }, up = { servers = [\"b:1\"] }";
@@ -205,7 +229,7 @@ fn documented_defaults_are_those_of_the_readers() {
             }
         };
         let shape = if key.is_empty() { entry } else { shape_of(entry, key) };
-        let (plain, full) = (text(""), text(&written_defaults(shape)));
+        let (plain, full) = (text(""), text(&written_defaults(shape, required)));
         let read = |text: &str| parse(&[source(text)]).unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(read(&full), read(&plain), "{full}");
     }

@@ -2,6 +2,7 @@
 
 use super::{only_fault, parse_one, source};
 use crate::parse;
+use crate::plugin::{ALERTS_PER_MINUTE_MAX, BREAKER_FAILURES_MAX, BUDGET_CALLS_MIN_MAX, LOG_LINES_PER_SECOND_MAX};
 use crate::read::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
 use crate::read::{
     ENTRIES_MAX, cors, error_page, expectation, fields, filter, header_edits, listener, matching, pattern, plugin,
@@ -52,7 +53,7 @@ fn lists_are_bounded() {
         let upstreams: String = (0..count).map(|i| format!("[upstreams.u{i}]\nservers = [\"a:1\"]\n")).collect();
         format!("{upstreams}[[routes]]\nname = \"r\"\nto = [{}]", items(count, |i| format!("\"u{i}\"")))
     });
-    holds(plugin::STATE_GRANTS_MAX, "more than 64 entries", |count| {
+    holds(plugin::grants::STATE_GRANTS_MAX, "more than 64 entries", |count| {
         format!("[plugins.p]\nfile = \"p.wasm\"\ngrants.state = [{}]", items(count, |i| format!("\"flag:f{i}\"")))
     });
 }
@@ -108,6 +109,41 @@ fn texts_names_and_numbers_are_bounded() {
     holds(10_000, "out of range", |millis| format!("[plugins.p]\nfile = \"p.wasm\"\nlimits.cpu = \"{millis}ms\""));
     holds(24 * 60, "out of range", |minutes| route(&format!("timeouts.request = \"{minutes}m\"")));
     assert!(only_fault(&route("timeouts.request = \"0ms\"")).contains("from 1ms to 24h"));
+}
+
+#[test]
+fn what_a_plugin_may_use_is_bounded() {
+    let plugin = |keys: String| format!("[plugins.p]\nfile = \"p.wasm\"\n{keys}");
+    let count = |max: u32| usize::try_from(max).unwrap();
+    holds(1 << 10, "out of range", |gib| plugin(format!("limits.body = \"{gib}GiB\"")));
+    holds(count(LOG_LINES_PER_SECOND_MAX), "out of range", |lines| plugin(format!("limits.log_lines = {lines}")));
+    holds(count(ALERTS_PER_MINUTE_MAX), "out of range", |alerts| plugin(format!("limits.alerts = {alerts}")));
+    holds(16 << 10, "`memory_soft` is more than `memory`", |kib| plugin(format!("limits.memory_soft = \"{kib}KiB\"")));
+    holds(128, "`memory_soft` is more than `memory`", |kib| {
+        plugin(format!("limits = {{ memory_soft = \"{kib}KiB\", memory = \"128KiB\" }}"))
+    });
+    holds(count(BREAKER_FAILURES_MAX), "out of range", |failures| plugin(format!("breaker.failures = {failures}")));
+    holds(60, "out of range", |minutes| plugin(format!("breaker.open_max = \"{minutes}m\"")));
+    holds(60_000, "`open` is longer than `open_max`", |millis| plugin(format!("breaker.open = \"{millis}ms\"")));
+    holds(7 * 24, "out of range", |hours| plugin(format!("release.watch = \"{hours}h\"")));
+    holds(7 * 24, "out of range", |hours| plugin(format!("release = {{ trial = \"canary\", for = \"{hours}h\" }}")));
+    holds(60, "out of range", |seconds| plugin(format!("release.budget.call_p99 = \"{seconds}s\"")));
+    holds(count(BUDGET_CALLS_MIN_MAX), "out of range", |calls| plugin(format!("release.budget.calls_min = {calls}")));
+    holds(100, "between 0 and 100", |percent| plugin(format!("release.budget.failures = {percent}")));
+    holds(599, "out of range", |status| plugin(format!("on_failure.memory.closed = {status}")));
+    for (least, less) in [
+        ("limits.body = \"1B\"", "limits.body = \"0B\""),
+        ("limits = { log_lines = 0, alerts = 0 }", "limits.log_lines = -1"),
+        ("limits.memory_soft = \"64KiB\"", "limits.memory_soft = \"65535B\""),
+        ("breaker = { failures = 1, open = \"10ms\" }", "breaker.open = \"9ms\""),
+        ("release.watch = \"100ms\"", "release.watch = \"99ms\""),
+        ("release.budget.calls_min = 1", "release.budget.calls_min = 0"),
+        ("release.budget.call_p99 = \"1ms\"", "release.budget.call_p99 = \"0ms\""),
+        ("on_failure.closed = 400", "on_failure.closed = 399"),
+    ] {
+        assert!(parse_one(&plugin(least.to_owned())).is_ok(), "{least}");
+        assert!(only_fault(&plugin(less.to_owned())).contains("is out of range"), "{less}");
+    }
 }
 
 #[test]
@@ -227,6 +263,9 @@ fn lists_of_the_process_are_bounded() {
     holds(listener::TRUSTED_PROXIES_MAX, &|count| {
         let proxies = items(count, |i| format!("\"10.0.{}.{}\"", i / 256, i % 256));
         format!("[[listeners]]\naddress = \"[::]:0\"\ntrusted_proxies = [{proxies}]")
+    });
+    holds(process::ASK_FROM_MAX, &|count| {
+        format!("chain_trace.ask_from = [{}]", items(count, |i| format!("\"10.0.0.{i}\"")))
     });
     holds(process::NAME_SERVERS_MAX, &|count| {
         format!("dns.servers = [{}]", items(count, |i| format!("\"10.0.0.{i}\"")))

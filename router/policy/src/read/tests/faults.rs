@@ -73,6 +73,31 @@ fn a_faulty_route_still_has_its_names_looked_at() {
 }
 
 #[test]
+fn a_misspelt_key_is_not_reported_again_as_a_missing_one() {
+    for (text, expected) in [
+        (route("match = { path = { prefxi = \"/\" } }"), "6:20: unknown key `prefxi`"),
+        (route("rewrite = { pathh = \"/\" }"), "6:13: unknown key `pathh`"),
+        ("[[routes]]\nname = \"r\"\nredirect = { schema = \"https\" }".into(), "3:14: unknown key `schema`"),
+        ("[[routes]]\nname = \"r\"\nredirct = { port = 1 }".into(), "3:1: unknown key `redirct`"),
+        ("[[routes]]\nname = \"r\"\nrediret = { port = 1 }\nto.builtin = \"servers\"".into(), "3:1: unknown key"),
+        ("[upstreams.up]\nsevers = [\"a:1\"]".into(), "2:1: unknown key `severs`"),
+        ("[plugins.p]\nfiel = \"p.wasm\"".into(), "2:1: unknown key `fiel`"),
+        ("[plugins.p]\nfile = \"p.wasm\"\nrelease = { trail = \"canary\", percent = 1.0 }".into(), "3:13: unknown key"),
+        (
+            "[[tests]]\nname = \"t\"\nrequest.url = \"http://a/\"\nexpect = { statsu = 404 }".into(),
+            "4:12: unknown key `statsu`",
+        ),
+    ] {
+        assert!(only_fault(&text).starts_with(expected), "{text}: {}", only_fault(&text));
+    }
+    let faults = parse_one("[plugins.p]\nx = \"p.wasm\"").unwrap_err();
+    assert!(faults.0.iter().any(|fault| fault.message == "`file` is missing"), "{faults}");
+    let admin = "[admin]\naddress = \"0.0.0.0:1\"\ntokenenv = \"A\"";
+    let faults = crate::parse_process(&source("s.toml", admin)).unwrap_err();
+    assert_eq!(faults.0.len(), 1, "{faults}");
+}
+
+#[test]
 fn names_of_nothing_suggest_what_exists() {
     for (text, expected) in [
         (route("plugins = [\"x\"]"), "6:12: no plugin is named `x` | none is declared"),
@@ -139,6 +164,7 @@ fn wrong_values_of_a_route_say_what_to_write() {
             "match = { path = \"/a\" }",
             "6:18: a path is matched exactly, by prefix or by regular expression | write { exact",
         ),
+        ("match = { path = { prefxi = \"/\" } }", "6:20: unknown key `prefxi` | did you mean `prefix`?"),
         ("match = { path = {} }", "6:18: the path is missing | write { exact"),
         (
             "match = { path = { exact = \"/a\", prefix = \"/a\" } }",

@@ -91,6 +91,9 @@ requests_per_connection = 1000
 connection_age = "24h"
 [access_log]
 to = { file = "access.log" }
+[chain_trace]
+sample = 0.01
+ask_from = ["127.0.0.0/8", "::1/128"]
 [dns]
 servers = ["10.0.0.2", "[::1]:5353"]
 "#,
@@ -104,6 +107,8 @@ servers = ["10.0.0.2", "[::1]:5353"]
     assert_eq!(limits.requests_per_connection_max, 1_000);
     assert_eq!(limits.connection_age_max, Duration::from_secs(24 * 60 * 60));
     assert_eq!(config.access_log, AccessLog::File("access.log".into()));
+    assert_eq!(config.chain_trace.sample.get(), 1);
+    assert_eq!(config.chain_trace.ask_from, ["127.0.0.0/8".parse().unwrap(), "::1/128".parse().unwrap()]);
     assert_eq!(config.name_servers, ["10.0.0.2:53".parse().unwrap(), "[::1]:5353".parse().unwrap()]);
     for (word, log) in [("stderr", AccessLog::Stderr), ("stdout", AccessLog::Stdout), ("off", AccessLog::Off)] {
         assert_eq!(read(&format!("access_log.to = \"{word}\"")).unwrap().access_log, log);
@@ -121,6 +126,9 @@ fn what_a_listener_or_a_limit_cannot_be_says_what_to_write() {
         ("[limits]\nstreams = 0", "4:11: `0` is out of range | from 1 to 10000"),
         ("[access_log]\nto = \"stdou\"", "4:6: `stdou` is no place for the access log | did you mean `stdout`?"),
         ("[access_log]\nto = { fil = \"x\", file = \"y\" }", "4:8: unknown key `fil`"),
+        ("[chain_trace]\nsample = 100.01", "4:10: `100.01`: a weight lies between 0 and 100 percent"),
+        ("[chain_trace]\nask_from = [\"127.0.0.1/8\"]", "4:13: `127.0.0.1/8` is no range of addresses | write \"127.0"),
+        ("[chain_trace]\nask = []", "4:1: unknown key `ask` | one of `sample`, `ask_from`"),
         ("[dns]\nservers = [\"ns\"]", "4:12: `ns` is no name server"),
     ] {
         let text = format!("[[listeners]]\naddress = \"127.0.0.1:1\"\n{text}");

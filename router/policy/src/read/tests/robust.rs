@@ -59,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn no_words_of_the_format_panic(text in "((\\[\\[?(routes|plugins|upstreams|rollouts|error_pages|tests|x)\\.?[a\"]?\\]?\\]?|name|to|match|redirect|rewrite|cors|mirror|limits|expect|request|=|\\{|\\}|\"[a/%*:]{0,4}\"|-?[0-9]{1,3}|,| |\n){1,4}){0,24}") {
+    fn no_words_of_the_format_panic(text in "((\\[\\[?(routes|plugins|upstreams|rollouts|error_pages|tests|release|on_failure|breaker|budget|x)\\.?[a\"]?\\]?\\]?|name|to|match|redirect|rewrite|cors|mirror|limits|release|on_failure|breaker|trial|watch|load|false|expect|request|=|\\{|\\}|\"[a/%*:]{0,4}\"|-?[0-9]{1,3}|,| |\n){1,4}){0,24}") {
         read(&text);
     }
 
