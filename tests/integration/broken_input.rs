@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use sluice_tests::component::{CORE_MODULE, importing};
 use sluice_tests::hostile;
 use sluice_tests::load::Load;
 use sluice_tests::process::plugins;
@@ -9,8 +10,6 @@ use sluice_tests::router::{POLICY_FILE, Router};
 use sluice_tests::stack::{DEMO_POLICY, Stack, StoreKind};
 
 const CANARY_FILE: &str = "plugins.d/canary.wasm";
-/// Preamble of a core module: magic and version 1.
-const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 
 /// A broken file and what people must be told about it.
 struct Broken {
@@ -162,26 +161,14 @@ async fn a_broken_policy_is_told_with_its_place_and_changes_nothing() -> Result<
 async fn a_broken_plugin_file_is_told_and_changes_nothing() -> Result<()> {
     let canary = std::fs::read(plugins()?.join("canary.wasm"))?;
     let noise: Vec<u8> = (0..4_096_u32).map(|index| (index.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let forbidden = import_something_else(&canary)?;
+    let forbidden = importing(&canary, "sluice:plugin/lodging")?;
     all_are_told_and_change_nothing(vec![
         Broken::plugin(&canary[..canary.len() / 2], "unexpected end-of-file"),
         Broken::plugin(noise, "not a WebAssembly component"),
         Broken::plugin(CORE_MODULE, "a core module, not a component"),
-        Broken::plugin(forbidden, "forbidden imports: sluice:plugin/lodging@0.1.0"),
+        Broken::plugin(forbidden, "forbidden imports: sluice:plugin/lodging@0."),
     ])
     .await
-}
-
-/// The component, but what it imports from its host has another name.
-fn import_something_else(component: &[u8]) -> Result<Vec<u8>> {
-    const NAME: &[u8] = b"sluice:plugin/logging@";
-    let mut bytes = component.to_vec();
-    let places: Vec<usize> = (0..=bytes.len() - NAME.len()).filter(|place| bytes[*place..].starts_with(NAME)).collect();
-    ensure!(!places.is_empty(), "the plugin imports no logging");
-    for place in places {
-        bytes[place..place + NAME.len()].copy_from_slice(b"sluice:plugin/lodging@");
-    }
-    Ok(bytes)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

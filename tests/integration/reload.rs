@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
+use sluice_tests::component::another_build;
 use sluice_tests::load::Load;
 use sluice_tests::router::{POLICY_FILE, Router};
 use sluice_tests::stack::{DEMO_POLICY, Stack, StoreKind};
@@ -21,14 +22,6 @@ const DESCRIPTORS_GROWTH_MAX: usize = 40;
 /// Fresh connections that reach each of two workers: all go to one of them once in 10^6 runs.
 const CONNECTIONS: usize = 20;
 
-/// Another build of the same component: a custom section at its end. The component model's binary format has id 0, the
-/// size of the content, and as content the length of the name, the name, and any bytes.
-fn another_build(component: &[u8], number: u32) -> Result<Vec<u8>> {
-    const NAME: &[u8] = b"\x05build";
-    let content = [NAME, &number.to_le_bytes()].concat();
-    Ok([component, &[0, u8::try_from(content.len())?], &content].concat())
-}
-
 /// Another policy: a route comes and goes, and the configuration of a plugin changes each time.
 pub(crate) fn another_policy(number: u32) -> Result<String> {
     let limit = r#"limit = "50000B""#;
@@ -42,7 +35,7 @@ const EXTRA_ROUTE: &str =
 
 async fn replace_plugin(router: &Router, component: &[u8], number: u32) -> Result<()> {
     let before = router.plugin("canary").await?["digest"].clone();
-    let build = another_build(component, number)?;
+    let build = another_build(component, number);
     router.publish(|router| router.replace(CANARY_FILE, &build)).await?;
     let plugin = router.plugin("canary").await?;
     ensure!(plugin["state"] == "active" && plugin["digest"] != before, "build {number}: {plugin}");

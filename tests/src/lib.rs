@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod component;
 pub mod crowd;
 pub mod flood;
 pub mod herd;

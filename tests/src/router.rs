@@ -18,6 +18,9 @@ pub const POLICY_FILE: &str = "routes.d/test.toml";
 /// Where routers of tests log requests, unless a test says otherwise.
 pub const ACCESS_LOG: &str = "[access_log]\nto = \"off\"";
 
+/// Who the router runs as where the tests run as root, whom no permission stops: `nobody`, by convention.
+const NOBODY: u32 = 65_534;
+
 /// A router and the folders it watches.
 pub struct Router {
     /// The process.
@@ -27,12 +30,14 @@ pub struct Router {
     /// `http://127.0.0.1:PORT` of the admin port.
     pub admin: String,
     folder: TempDir,
+    user: Option<u32>,
 }
 
 /// How a router is set up before it starts.
 pub struct Setup {
     folder: TempDir,
     environment: Vec<(String, String)>,
+    user: Option<u32>,
 }
 
 impl Setup {
@@ -50,7 +55,7 @@ impl Setup {
             let file = format!("{plugin}.wasm");
             std::fs::copy(plugins()?.join(&file), root.join("plugins.d").join(&file))?;
         }
-        let setup = Self { folder, environment: Vec::new() };
+        let setup = Self { folder, environment: Vec::new(), user: None };
         setup.write_process_config(store, "")?;
         Ok(setup)
     }
@@ -80,14 +85,28 @@ impl Setup {
         self
     }
 
+    /// Makes permissions count for the router: it runs as somebody who is not root, and owns its folders.
+    ///
+    /// # Errors
+    /// If they cannot be handed over.
+    pub fn unprivileged(mut self) -> Result<Self> {
+        if rustix::process::geteuid().is_root() {
+            self.user = Some(NOBODY);
+            for path in ["", "routes.d", "plugins.d"] {
+                std::os::unix::fs::chown(self.folder.path().join(path), Some(NOBODY), Some(NOBODY))?;
+            }
+        }
+        Ok(self)
+    }
+
     /// Starts the router and waits until it serves.
     ///
     /// # Errors
     /// If it ends instead.
     pub async fn start(self) -> Result<Router> {
-        let mut process = launch(&self.folder, &self.environment)?;
+        let mut process = launch(&self.folder, &self.environment, self.user)?;
         let (edge, admin) = ready(&mut process).await?;
-        Ok(Router { process, edge, admin, folder: self.folder })
+        Ok(Router { process, edge, admin, folder: self.folder, user: self.user })
     }
 
     /// Starts the router where it is expected to refuse; the process as it is.
@@ -95,14 +114,17 @@ impl Setup {
     /// # Errors
     /// If it cannot be started at all.
     pub fn launch(&self) -> Result<Process> {
-        launch(&self.folder, &self.environment)
+        launch(&self.folder, &self.environment, self.user)
     }
 }
 
-fn launch(folder: &TempDir, environment: &[(String, String)]) -> Result<Process> {
+fn launch(folder: &TempDir, environment: &[(String, String)], user: Option<u32>) -> Result<Process> {
     let mut command = Command::new(binary("sluice")?);
     command.args(["run", "--config"]).arg(folder.path().join("sluice.toml"));
     command.env("RUST_LOG", "info").envs(environment.iter().cloned());
+    if let Some(user) = user {
+        command.uid(user).gid(user);
+    }
     Process::start("sluice", &mut command)
 }
 
@@ -132,7 +154,7 @@ impl Router {
     /// # Errors
     /// If it cannot be started at all.
     pub fn launch_again(&self) -> Result<Process> {
-        launch(&self.folder, &[])
+        launch(&self.folder, &[], self.user)
     }
 
     /// Starts the router again on its folders, after it has ended.
@@ -140,7 +162,7 @@ impl Router {
     /// # Errors
     /// If it does not start.
     pub async fn restart(&mut self) -> Result<()> {
-        self.process = launch(&self.folder, &[])?;
+        self.process = launch(&self.folder, &[], self.user)?;
         (self.edge, self.admin) = ready(&mut self.process).await?;
         Ok(())
     }
@@ -236,6 +258,18 @@ impl Router {
             let status = self.get("/v1/status").await?;
             let faults = status["faults"].as_array().context("status lists faults")?;
             let found = faults.iter().find(|fault| fault.to_string().contains(part)).cloned();
+            found.with_context(|| format!("faults: {faults:?}"))
+        })
+        .await
+    }
+
+    /// Waits until a fault of this file is shown whose message contains `says`, and returns it.
+    pub async fn fault_in(&self, file: &str, says: &str) -> Value {
+        eventually(&format!("a fault of {file:?} that says `{says}`"), async || {
+            let status = self.get("/v1/status").await?;
+            let faults = status["faults"].as_array().context("status lists faults")?;
+            let said = |fault: &&Value| fault["message"].as_str().is_some_and(|message| message.contains(says));
+            let found = faults.iter().filter(said).find(|fault| fault["file"] == file).cloned();
             found.with_context(|| format!("faults: {faults:?}"))
         })
         .await

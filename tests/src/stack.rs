@@ -57,13 +57,25 @@ impl Stack {
     /// # Errors
     /// If a part does not start.
     pub async fn start_with(kind: StoreKind, policy: &str) -> Result<Self> {
-        let data = tempfile::tempdir()?;
         let redis = match kind {
             StoreKind::Embedded => None,
             StoreKind::Redis => Some(RedisServer::start().await?),
         };
         let store = redis.as_ref().map_or_else(|| "embedded".to_owned(), RedisServer::url);
-        let router = Setup::new(policy, &store)?.start().await?;
+        Self::start_on(Setup::new(policy, &store)?, redis).await
+    }
+
+    /// [`Stack::start`] on the embedded store, with a router whom permissions stop: see [`Setup::unprivileged`].
+    ///
+    /// # Errors
+    /// If a part does not start.
+    pub async fn start_unprivileged() -> Result<Self> {
+        Self::start_on(Setup::new(DEMO_POLICY, "embedded")?.unprivileged()?, None).await
+    }
+
+    async fn start_on(setup: Setup, redis: Option<RedisServer>) -> Result<Self> {
+        let data = tempfile::tempdir()?;
+        let router = setup.start().await?;
         let (data_url, register) = match &redis {
             Some(redis) => (redis.url(), redis.url()),
             None => (data.path().display().to_string(), router.admin.clone()),
