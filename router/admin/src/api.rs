@@ -68,7 +68,7 @@ async fn snapshot(State(context): State<Shared>) -> Json<Value> {
     let policy = &snapshot.policy;
     let upstreams: Vec<Value> = policy.upstreams.iter().map(|upstream| json!({"name": upstream.name})).collect();
     let plugins: Vec<Value> =
-        snapshot.plugins.iter().map(|plugin| json!({"name": plugin.name(), "digest": plugin.key.digest})).collect();
+        snapshot.plugins().map(|plugin| json!({"name": plugin.name(), "digest": plugin.key.digest})).collect();
     Json(json!({
         "revision": snapshot.revision,
         "generation": generation,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use sluice_policy::{Policy, Source};
-use sluice_snapshot::{Cells, Plugin};
+use sluice_snapshot::{Cells, Plugin, PluginKey};
 use sluice_wasm::{Artifact, Engine, LoadError};
 
 use crate::fault::{Fault, FaultSource, chain};
@@ -146,7 +146,7 @@ impl Assembler {
         };
         let fault = |message: String| Box::new(fault(message).in_file(&file.shown));
         let artifact = self.artifact(file).map_err(fault)?;
-        let key = load::key(&artifact, spec);
+        let key = PluginKey::of(&artifact, spec);
         let kept = serving.iter().find(|plugin| plugin.key == key);
         let member = match kept {
             Some(plugin) => Member::Kept(Arc::clone(plugin)),

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sluice_policy::{Diff, Folders, Source};
-use sluice_snapshot::Snapshot;
+use sluice_snapshot::{Plugin, Seat, Snapshot};
 use sluice_wasm::Engine;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -236,7 +236,7 @@ impl Builder {
 
     async fn assemble(&self, input: Input) -> Assembly {
         let assembler = Arc::clone(&self.assembler);
-        let serving = self.shared.published.load().1.plugins.clone();
+        let serving: Vec<Arc<Plugin>> = self.shared.published.load().1.plugins().cloned().collect();
         let job = move || assembler.lock().unwrap_or_else(PoisonError::into_inner).assemble(&input, &serving);
         self.workshop.run(job).await.unwrap_or_else(|| {
             let fault = Fault::new(FaultSource::Plugin, "compile thread", "it failed on this input; the log says how");
@@ -312,10 +312,10 @@ impl Builder {
     /// Keeps what serves, for the next start and for the way back.
     async fn keep(&self, revision: u64, rollback_of: Option<u64>) {
         let snapshot = self.shared.published.load().1;
-        let pair = |(spec, plugin): (&sluice_policy::Plugin, &Arc<sluice_snapshot::Plugin>)| {
-            (spec.file.clone(), plugin.key.digest.clone())
+        let pair = |(spec, seat): (&sluice_policy::Plugin, &Seat)| {
+            Some((spec.file.clone(), seat.plugin()?.key.digest.clone()))
         };
-        let plugins = snapshot.policy.plugins.iter().zip(&snapshot.plugins).map(pair).collect();
+        let plugins = snapshot.policy.plugins.iter().zip(&snapshot.seats).filter_map(pair).collect();
         let manifest = Manifest::new(revision, &self.sources, plugins);
         let (last_good, assembler) = (Arc::clone(&self.last_good), Arc::clone(&self.assembler));
         let shared = Arc::clone(&self.shared);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use sluice_model::alert::{ALERT_COOLDOWN_MS, Alert, AlertId};
-use sluice_snapshot::{Effect, Plugin};
+use sluice_snapshot::{Effect, LostBy, Plugin};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +22,7 @@ const RECENT_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Loss {
     pub(crate) plugin: Arc<Plugin>,
-    pub(crate) reason: String,
+    pub(crate) by: LostBy,
 }
 
 /// Tells effects apart.
@@ -59,9 +59,12 @@ impl Dispatch {
     fn dispatch(&mut self, effect: Effect) {
         match effect {
             Effect::Alert(alert) => self.dispatch_alert(*alert),
-            Effect::InstanceLost { plugin, reason } => {
+            Effect::InstanceLost { plugin, by } => {
                 // When the queue is full, the plugin's other losses bring a spare as well.
-                let _full = self.losses.try_send(Loss { plugin, reason });
+                let _full = self.losses.try_send(Loss { plugin, by });
+            }
+            Effect::Quarantined { plugin, reason } => {
+                tracing::warn!(plugin = plugin.name(), digest = plugin.key.digest, reason, "plugin quarantined");
             }
         }
     }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sluice_model::rollout::Rollout;
-use sluice_snapshot::{Cells, Plugin, PluginKey, Snapshot};
+use sluice_snapshot::{Cells, Plugin, PluginKey, Seat, Snapshot};
 use sluice_wasm::Instance;
 
 use crate::assemble::{Candidate, Member};
@@ -91,7 +91,8 @@ impl Gate {
             inner.tenants.drain(..).filter(|tenant| plugins.iter().any(|plugin| Arc::ptr_eq(plugin, &tenant.plugin)));
         tenants.extend(kept);
         inner.tenants = tenants;
-        let snapshot = Snapshot::new(revision, policy, plugins, &self.shared.cells, &self.shared.traffic);
+        let seats = plugins.into_iter().map(Seat::serving).collect();
+        let snapshot = Snapshot::new(revision, policy, seats, &self.shared.cells, &self.shared.traffic);
         for value in std::mem::take(&mut inner.held).into_values() {
             self.pass(&mut inner, value);
         }

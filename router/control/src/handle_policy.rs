@@ -76,7 +76,7 @@ impl Handle {
         let gate = std::sync::Arc::clone(&self.gate);
         let job = move || {
             let mut probe = |index: usize| {
-                let plugin = &snapshot.plugins[index];
+                let plugin = snapshot.seats[index].plugin().ok_or("no plugin serves there")?;
                 let blueprint = gate.blueprint(&plugin.key).ok_or("the plugin has just been replaced: ask again")?;
                 blueprint.instance(&snapshot.cells).map_err(|refusal| chain(&refusal))
             };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sluice_model::field::{Field, FieldError};
+use sluice_model::field::FieldError;
 use sluice_snapshot::plugin::Parts;
-use sluice_snapshot::{Cells, Plugin, PluginKey};
+use sluice_snapshot::{Cells, Plugin};
 use sluice_wasm::{Artifact, CallError, Grants, Instance, Limits, LoadError};
 
 /// What makes an instance of a plugin: enough to build one more at any time.
@@ -81,14 +81,6 @@ impl Blueprint {
     }
 }
 
-/// Identity of a plugin: its name, its file and everything that the policy says of it.
-pub(crate) fn key(artifact: &Artifact, spec: &sluice_policy::Plugin) -> PluginKey {
-    let sluice_policy::Plugin { name, config, grants, limits, on_failure, .. } = spec;
-    // Objects of the configuration are sorted by key, so that the same policy gives the same text.
-    let settings = format!("{config} {grants:?} {limits:?} {on_failure:?}");
-    PluginKey { name: name.clone(), digest: artifact.digest().to_string(), settings }
-}
-
 /// Makes one instance for each worker, a spare and a probe. Blocking.
 ///
 /// # Errors
@@ -101,23 +93,10 @@ pub(crate) fn load(
 ) -> Result<Loaded, Refusal> {
     let blueprint = Blueprint::new(artifact.clone(), spec);
     let probe = blueprint.instance(cells)?;
-    let activation = Arc::clone(probe.activation());
-    let parts = Parts {
-        key: key(artifact, spec),
-        artifact: artifact.clone(),
-        request_fields: fields(&activation.request_fields)?,
-        response_fields: fields(&activation.response_fields)?,
-        state: activation.state.iter().map(|key| cells.state(key)).collect(),
-        on_failure: spec.on_failure,
-        abort_granted: spec.grants.abort,
-    };
+    let parts = Parts::new(artifact, spec, probe.activation(), cells)?;
     let instances = (0..workers).map(|_| blueprint.instance(cells)).collect::<Result<Vec<_>, _>>()?;
     let spare = blueprint.instance(cells)?;
     let memory_bytes = probe.memory_bytes();
-    let plugin = Arc::new(Plugin::new(parts, activation, instances, spare));
+    let plugin = Arc::new(Plugin::new(parts, instances, spare));
     Ok(Loaded { plugin, blueprint: Arc::new(blueprint), probe, memory_bytes })
-}
-
-fn fields(texts: &[String]) -> Result<Vec<Field>, FieldError> {
-    texts.iter().map(|text| text.parse()).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_snapshot::{Plugin, PluginKey};
+use sluice_snapshot::{LostBy, Plugin, PluginKey};
 use sluice_wasm::Instance;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -78,9 +78,12 @@ impl Spares {
     }
 
     fn owe(&mut self, loss: Loss) {
-        let Loss { plugin, reason } = loss;
+        let Loss { plugin, by } = loss;
         let debt = self.debts.entry(plugin.key.clone()).or_insert_with(|| {
-            tracing::warn!(plugin = plugin.name(), reason, "plugin instance lost");
+            match by {
+                LostBy::Fault(reason) => tracing::warn!(plugin = plugin.name(), reason, "plugin instance lost"),
+                LostBy::Recycling => tracing::debug!(plugin = plugin.name(), "plugin instance recycled"),
+            }
             Debt { plugin, owed: 0, ready: None, last: Instant::now(), wait: Duration::ZERO }
         });
         debt.owed = (debt.owed + 1).min(self.owed_max);

@@ -28,8 +28,7 @@ const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=ut
 async fn instances(exchange: &Exchange, phases: &[&[Link]]) {
     let awaited = || {
         let mut links = phases.iter().copied().flatten().copied();
-        let link = links.find(|link| exchange.instance(*link).is_awaited() && exchange.applicable(*link).is_some());
-        link.map(|link| exchange.instance(link))
+        links.find_map(|link| exchange.applicable(link).filter(|instance| instance.is_awaited()))
     };
     let Some(first) = awaited() else { return };
     let present = async {
@@ -45,12 +44,13 @@ async fn instances(exchange: &Exchange, phases: &[&[Link]]) {
 /// The request phase: the head, before a server is picked. `Some`: a plugin answers.
 pub(crate) async fn request(exchange: &Exchange, head: &Head) -> Result<Option<Answer>, Error> {
     let Some(route) = exchange.route() else { return Ok(None) };
+    if let Some(missing) = route.missing {
+        exchange.trail.said(missing.plugin, Phase::Request, Said::FailedClosed, None, None);
+        return Err(Error::Plugin { status: missing.status });
+    }
     instances(exchange, &[&route.request_phase, &route.body_size_phase]).await;
     for link in &route.request_phase {
-        if exchange.applicable(*link).is_none() {
-            continue;
-        }
-        let instance = exchange.instance(*link);
+        let Some(instance) = exchange.applicable(*link) else { continue };
         let worker = &exchange.connection.worker;
         let mut blob = worker.blob.borrow_mut();
         fields::pack_request(&mut blob, &instance.plugin.request_fields, exchange, head);
@@ -74,7 +74,7 @@ pub(crate) fn measure(exchange: &Rc<Exchange>, head: &Head) -> Result<Option<Ans
         Measure::Declared(bytes) => {
             for link in &route.body_size_phase {
                 let applicable = exchange.applicable(*link);
-                if applicable.is_some_and(|plugin| bytes > plugin.activation.body_size_above)
+                if applicable.is_some_and(|instance| bytes > instance.plugin.activation.body_size_above)
                     && let Some(answer) = body_size(exchange, *link, bytes, SizeUnit::Body, true)?
                 {
                     return Ok(Some(answer));
@@ -98,7 +98,7 @@ pub(crate) fn body_size(
     unit: SizeUnit,
     is_declared: bool,
 ) -> Result<Option<Answer>, Error> {
-    let instance = exchange.instance(link);
+    let Some(instance) = exchange.applicable(link) else { return Ok(None) };
     let ctx = exchange.context(link);
     let called = instance
         .call(&exchange.surroundings(), Phase::BodySize, |plugin| plugin.on_body_size(ctx, bytes, unit, is_declared));
@@ -111,10 +111,10 @@ pub(crate) async fn response(exchange: &Exchange, mut answer: Answer) -> Result<
     let Some(route) = exchange.route() else { return Ok(answer) };
     instances(exchange, &[&route.response_phase]).await;
     for link in &route.response_phase {
-        if answer.position.is_some_and(|position| link.position > position) || exchange.applicable(*link).is_none() {
+        if answer.position.is_some_and(|position| link.position > position) {
             continue;
         }
-        let instance = exchange.instance(*link);
+        let Some(instance) = exchange.applicable(*link) else { continue };
         let mut blob = exchange.connection.worker.blob.borrow_mut();
         fields::pack_response(&mut blob, &instance.plugin.response_fields, &answer.response);
         let ctx = exchange.context(*link);
@@ -152,7 +152,7 @@ fn settle(
         own = outcome.response;
     }
     match verdict.decision {
-        Decision::Next => {
+        Decision::Next | Decision::Done => {
             note(Said::Next, None, None);
             Ok(None)
         }

@@ -10,7 +10,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response, Version};
 use sluice_policy::{Builtin, Found, PathPattern, Target};
 use sluice_snapshot::time::unix_ms;
-use sluice_snapshot::{Link, Plugin, Route, Snapshot};
+use sluice_snapshot::{Link, Route, Snapshot};
 use tokio::time::Instant;
 
 use crate::answer::{Answer, ResponseBody};
@@ -247,16 +247,10 @@ impl Exchange {
         Some(self.snapshot.variant(self.rollout()?, self.variant.get()?))
     }
 
-    /// The plugin at a place of the chain, if it concerns this request.
-    pub(crate) fn applicable(&self, link: Link) -> Option<&Plugin> {
-        let line = self.line()?;
-        let plugin = &*self.snapshot().plugins[link.plugin];
-        plugin.applies(line.method.as_str(), line.target.path()).then_some(plugin)
-    }
-
-    /// This worker's instance of the plugin at a place of the chain.
-    pub(crate) fn instance(&self, link: Link) -> &InstanceCell {
-        self.snapshot.instance(link.plugin)
+    /// This worker's instance of the plugin at a place of the chain, if it concerns this request.
+    pub(crate) fn applicable(&self, link: Link) -> Option<&InstanceCell> {
+        let (line, instance) = (self.line()?, self.snapshot.instance(link.plugin)?);
+        instance.plugin.applies(line.method.as_str(), line.target.path()).then_some(instance)
     }
 
     /// What an instance needs to be called.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice_policy::FailurePolicy;
 use sluice_snapshot::plugin::Phase;
-use sluice_snapshot::{Cells, Effect, EffectQueue, Plugin};
+use sluice_snapshot::{Cells, Effect, EffectQueue, LostBy, Plugin};
 use sluice_wasm::{CallError, Instance, Verdict};
 
 use crate::error::Error;
@@ -138,8 +138,8 @@ impl InstanceCell {
         tracing::warn!(plugin = name, %error, backtrace = error.backtrace(), "plugin failed");
         if let Some(instance) = slot.replace(None) {
             self.reaper.bury(Remains::Instance(Box::new(instance)));
-            let reason = error.to_string();
-            surroundings.effects.send(Effect::InstanceLost { plugin: Arc::clone(&self.plugin), reason });
+            let by = LostBy::Fault(error.to_string());
+            surroundings.effects.send(Effect::InstanceLost { plugin: Arc::clone(&self.plugin), by });
         }
         self.failed(error.cause())
     }

@@ -67,8 +67,8 @@ impl Meter {
     pub(crate) fn new(exchange: &Exchange, counted_as: CountedAs) -> Option<Self> {
         let links = &exchange.route()?.body_size_phase;
         let watch = |link: &Link| {
-            let plugin = exchange.applicable(*link)?;
-            Some(Watch { link: *link, above_bytes: plugin.activation.body_size_above })
+            let instance = exchange.applicable(*link)?;
+            Some(Watch { link: *link, above_bytes: instance.plugin.activation.body_size_above })
         };
         let watches: Vec<Watch> = links.iter().filter_map(watch).collect();
         if watches.is_empty() {

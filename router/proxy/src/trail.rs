@@ -177,7 +177,7 @@ impl Told<'_> {
         };
         for (step, said) in told.steps.iter_mut().zip(said.all()) {
             *step = Step {
-                plugin: snapshot.plugins[said.plugin].name(),
+                plugin: &snapshot.policy.plugins[said.plugin].name,
                 phase: said.phase,
                 verdict: said.verdict,
                 variant: said.variant.and_then(|variant| exchange.name_of_variant(variant)),

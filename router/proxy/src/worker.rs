@@ -87,8 +87,8 @@ pub(crate) struct Worker {
 /// A snapshot with what this worker has for it. Requests hold it to their last byte.
 pub(crate) struct WorkerSnapshot {
     pub(crate) snapshot: Arc<Snapshot>,
-    /// Parallel to the snapshot's plugins.
-    instances: Vec<Rc<InstanceCell>>,
+    /// Parallel to the snapshot's seats; `None` where nobody serves.
+    instances: Vec<Option<Rc<InstanceCell>>>,
     /// Parallel to the policy's upstreams.
     groups: Vec<Group>,
     /// Names of the variants as header values, by rollout.
@@ -257,14 +257,12 @@ impl WorkerSnapshot {
     /// Readies a snapshot; a plugin that stays keeps its instance.
     fn new(snapshot: Arc<Snapshot>, old: Option<&Self>, worker: usize, registry: &Registry, reaper: &Reaper) -> Self {
         let kept = |plugin| {
-            let old = old?.instances.iter().find(|cell| Arc::ptr_eq(&cell.plugin, plugin))?;
+            let old = old?.instances.iter().flatten().find(|cell| Arc::ptr_eq(&cell.plugin, plugin))?;
             Some(Rc::clone(old))
         };
-        let instances = snapshot
-            .plugins
-            .iter()
-            .map(|plugin| kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone()))));
-        let instances = instances.collect();
+        let instance =
+            |plugin| kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone())));
+        let instances = snapshot.seats.iter().map(|seat| seat.plugin().map(instance)).collect();
         let now = Instant::now();
         let group = |upstream| Group::new(upstream, registry, &snapshot.cells, now);
         let groups = snapshot.policy.upstreams.iter().map(group).collect();
@@ -277,9 +275,9 @@ impl WorkerSnapshot {
         Self { snapshot, instances, groups, variants, reaper: reaper.clone() }
     }
 
-    /// The instance of a plugin.
-    pub(crate) fn instance(&self, plugin: usize) -> &InstanceCell {
-        &self.instances[plugin]
+    /// The instance of a plugin, if it is served.
+    pub(crate) fn instance(&self, plugin: usize) -> Option<&InstanceCell> {
+        self.instances[plugin].as_deref()
     }
 
     /// The servers of an upstream.

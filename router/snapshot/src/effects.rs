@@ -17,13 +17,29 @@ pub const EFFECTS_WAITING_MAX: usize = 4_096;
 pub enum Effect {
     /// Store an alert, unless it is a duplicate.
     Alert(Box<Alert>),
-    /// An instance of this plugin is gone after a fault: build a spare.
+    /// An instance of this plugin is gone: build a spare.
     InstanceLost {
         /// The plugin.
         plugin: Arc<Plugin>,
-        /// Why it is gone, for people.
+        /// Why it is gone.
+        by: LostBy,
+    },
+    /// The plugin failed too often in a row and is not called for now.
+    Quarantined {
+        /// The plugin.
+        plugin: Arc<Plugin>,
+        /// What it failed by last, for people.
         reason: String,
     },
+}
+
+/// Why an instance is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LostBy {
+    /// A call failed, in this way, for people.
+    Fault(String),
+    /// Its memory was over the soft limit: it was replaced between two requests, and nothing is wrong.
+    Recycling,
 }
 
 /// The workers' end of the queue.

@@ -22,12 +22,12 @@ pub mod upstream;
 
 pub use cells::{Cells, StateCell};
 pub use decisions::{Decision, Decisions};
-pub use effects::{Effect, EffectQueue};
+pub use effects::{Effect, EffectQueue, LostBy};
 pub use limiter::{Limiters, RouteLimiter};
-pub use plugin::{Plugin, PluginKey};
+pub use plugin::{Plugin, PluginKey, Seat, Trial};
 pub use publish::Published;
 pub use reason::Reason;
 pub use rollout::RolloutCell;
 pub use servers::ServersCell;
-pub use snapshot::{Link, Route, Snapshot};
+pub use snapshot::{Link, Missing, Route, Snapshot};
 pub use traffic::{RouteTraffic, Traffic};

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use sluice_policy::Policy;
+use sluice_policy::{FailurePolicy, Policy};
 
 use crate::cells::Cells;
 use crate::limiter::RouteLimiter;
-use crate::plugin::Plugin;
+use crate::plugin::{Plugin, Seat};
 use crate::rollout::RolloutCell;
 use crate::traffic::{RouteTraffic, Traffic};
 
@@ -15,12 +15,12 @@ use crate::traffic::{RouteTraffic, Traffic};
 pub struct Snapshot {
     /// Grows with each publication, over restarts too.
     pub revision: u64,
-    /// The checked policy; `routes`, `plugins` below are parallel to its lists.
+    /// The checked policy; `routes` and `seats` below are parallel to its routes and plugins.
     pub policy: Arc<Policy>,
     /// What a route needs besides its policy, by route index.
     pub routes: Vec<Route>,
-    /// Loaded plugins, by plugin index.
-    pub plugins: Vec<Arc<Plugin>>,
+    /// Who serves for each plugin of the policy.
+    pub seats: Vec<Seat>,
     /// The live cells.
     pub cells: Arc<Cells>,
 }
@@ -30,14 +30,26 @@ pub struct Snapshot {
 pub struct Link {
     /// Position in the chain, from 0. A response made at a position enters the response phase there.
     pub position: usize,
-    /// Index of [`Snapshot::plugins`].
+    /// Index of the policy's plugins and of [`Snapshot::seats`].
     pub plugin: usize,
+}
+
+/// A plugin of a chain that could not be loaded, and without which nothing goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// Index of the policy's plugins.
+    pub plugin: usize,
+    /// What every request of the route is answered.
+    pub status: u16,
 }
 
 /// The resolved parts of one route.
 #[derive(Debug)]
 pub struct Route {
-    /// Plugins that take part in the request phase, in chain order.
+    /// The first plugin of the chain whose absence closes the route.
+    pub missing: Option<Missing>,
+    /// Plugins that take part in the request phase, in chain order. In a seat with a trial, what either of the two takes
+    /// part in counts.
     pub request_phase: Vec<Link>,
     /// Plugins that watch the body's size, in chain order.
     pub body_size_phase: Vec<Link>,
@@ -52,43 +64,41 @@ pub struct Route {
 }
 
 impl Snapshot {
-    /// Joins a checked policy with its loaded plugins (parallel to `policy.plugins`).
+    /// Joins a checked policy with those who serve for its plugins (parallel to `policy.plugins`).
     #[must_use]
-    pub fn new(
-        revision: u64,
-        policy: Arc<Policy>,
-        plugins: Vec<Arc<Plugin>>,
-        cells: &Arc<Cells>,
-        traffic: &Traffic,
-    ) -> Self {
-        let routes = policy.routes.iter().map(|route| Route::new(route, &policy, &plugins, cells, traffic)).collect();
-        Self { revision, policy, routes, plugins, cells: Arc::clone(cells) }
+    pub fn new(revision: u64, policy: Arc<Policy>, seats: Vec<Seat>, cells: &Arc<Cells>, traffic: &Traffic) -> Self {
+        let routes = policy.routes.iter().map(|route| Route::new(route, &policy, &seats, cells, traffic)).collect();
+        Self { revision, policy, routes, seats, cells: Arc::clone(cells) }
     }
 
     /// No routes, no plugins: what a router has before it read anything.
     #[must_use]
     pub fn empty(cells: &Arc<Cells>) -> Self {
         let policy = Arc::new(Policy::empty());
-        Self { revision: 0, policy, routes: Vec::new(), plugins: Vec::new(), cells: Arc::clone(cells) }
+        Self { revision: 0, policy, routes: Vec::new(), seats: Vec::new(), cells: Arc::clone(cells) }
+    }
+
+    /// The plugins that serve, those in trial not among them.
+    pub fn plugins(&self) -> impl Iterator<Item = &Arc<Plugin>> {
+        self.seats.iter().filter_map(Seat::plugin)
     }
 }
 
 impl Route {
-    fn new(
-        route: &sluice_policy::Route,
-        policy: &Policy,
-        plugins: &[Arc<Plugin>],
-        cells: &Cells,
-        traffic: &Traffic,
-    ) -> Self {
+    fn new(route: &sluice_policy::Route, policy: &Policy, seats: &[Seat], cells: &Cells, traffic: &Traffic) -> Self {
         let rollout = route.rollout.map(|index| &policy.rollouts[index]);
         let variants: Vec<String> =
             rollout.map(|rollout| rollout.variants.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default();
         let chain = |wanted: fn(&sluice_wasm::Phases) -> bool| {
             let links = route.chain.iter().enumerate().map(|(position, plugin)| Link { position, plugin: *plugin });
-            links.filter(move |link| wanted(&plugins[link.plugin].activation.phases))
+            links.filter(move |link| seats[link.plugin].occupants().any(|plugin| wanted(&plugin.activation.phases)))
         };
+        let missing = route.chain.iter().find_map(|plugin| match seats[*plugin] {
+            Seat::Empty(FailurePolicy::Closed { status }) => Some(Missing { plugin: *plugin, status }),
+            Seat::Empty(FailurePolicy::Open) | Seat::Taken { .. } => None,
+        });
         Self {
+            missing,
             request_phase: chain(|phases| phases.request).collect(),
             body_size_phase: chain(|phases| phases.body_size).collect(),
             response_phase: chain(|phases| phases.response).rev().collect(),

@@ -90,7 +90,7 @@ struct Asking<'a, 'p> {
 impl Asking<'_, '_> {
     fn request(&mut self, link: Link) {
         const PHASE: &str = "request";
-        let plugin = &*self.snapshot.plugins[link.plugin];
+        let Some(plugin) = self.snapshot.seats[link.plugin].plugin() else { return };
         if let Some(reason) = not_concerned(plugin, self.head) {
             return self.say(plugin, PHASE, Said::Skipped { reason }, Vec::new());
         }
@@ -102,7 +102,7 @@ impl Asking<'_, '_> {
 
     fn body_size(&mut self, link: Link) {
         const PHASE: &str = "body-size";
-        let plugin = &*self.snapshot.plugins[link.plugin];
+        let Some(plugin) = self.snapshot.seats[link.plugin].plugin() else { return };
         let above = plugin.activation.body_size_above;
         let skipped = match (not_concerned(plugin, self.head), self.head.body_bytes) {
             (Some(reason), _) => Some(reason),
@@ -146,7 +146,7 @@ impl Asking<'_, '_> {
         }
         let would = effects.iter().map(would).collect();
         let said = match verdict.decision {
-            Decision::Next => Said::Next,
+            Decision::Next | Decision::Done => Said::Next,
             Decision::Variant(index) => {
                 let variant = plugin.activation.variants.get(usize::from(index)).cloned().unwrap_or_default();
                 if !self.has_variant(&variant) {

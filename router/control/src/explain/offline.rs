@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sluice_model::rollout::Rollout;
 use sluice_model::weight::BasisPoints;
 use sluice_policy::{Folders, Policy};
-use sluice_snapshot::{Cells, Snapshot, Traffic};
+use sluice_snapshot::{Cells, Seat, Snapshot, Traffic};
 use sluice_wasm::{Engine, Instance};
 
 use crate::assemble::{Assembler, Candidate, Member};
@@ -68,8 +68,8 @@ pub fn explain_folder(
         let declared: Vec<&str> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
         return Err(OfflineError::Rollout { name: name.clone(), declared: declared.join(", ") });
     }
-    let plugins = members.iter().map(|member| Arc::clone(member.plugin())).collect();
-    let snapshot = Snapshot::new(0, policy, plugins, &cells, &Traffic::new(0));
+    let seats = members.iter().map(|member| Seat::serving(Arc::clone(member.plugin()))).collect();
+    let snapshot = Snapshot::new(0, policy, seats, &cells, &Traffic::new(0));
     assume(&snapshot.policy, &cells, assumed);
     let mut probes: Vec<Option<Instance>> = members.into_iter().map(probe_of).collect();
     let mut probe = |index: usize| {
@@ -102,7 +102,8 @@ fn probe_of(member: Member) -> Option<Instance> {
 
 /// Tells an instance of the state that it was made without.
 fn tell(mut instance: Instance, snapshot: &Snapshot, index: usize) -> Result<Instance, String> {
-    for cell in &snapshot.plugins[index].state {
+    let Some(plugin) = snapshot.seats[index].plugin() else { return Ok(instance) };
+    for cell in &plugin.state {
         let (_, value) = cell.read();
         let told = instance.on_state(cell.key(), value.as_deref());
         told.map_err(|error| format!("fails on the value of `{}`: {}", cell.key(), chain(&error)))?;

@@ -28,7 +28,7 @@ async fn a_question_is_answered_with_the_live_state_and_counts_nothing() {
     let rollout = explained.rollout.as_ref().unwrap();
     assert_eq!(rollout.variant.as_ref(), Some(variant), "the plugin and the slot agree");
     assert_eq!((rollout.key.as_deref(), rollout.weight), (Some("cookie:uid"), 25.0));
-    for plugin in &running.snapshot().plugins {
+    for plugin in running.snapshot().plugins() {
         assert_eq!(plugin.stats.calls(Phase::Request), 0, "{}", plugin.name());
     }
     running.stop().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sluice_control::{CommandError, FaultSource};
 use sluice_model::alert::{Alert, AlertId};
 use sluice_model::rollout::{Command, RolloutState};
-use sluice_snapshot::Effect;
+use sluice_snapshot::{Effect, LostBy};
 
 use crate::site::{Site, WORKERS, eventually, hostile_policy, plugin_bytes};
 
@@ -131,11 +131,11 @@ async fn an_alert_is_stored_once_even_if_control_stops_right_after() {
 async fn lost_instances_are_replaced_one_after_the_other() {
     let site = Site::demo();
     let running = site.start().await;
-    let plugin = Arc::clone(&running.snapshot().plugins[0]);
+    let plugin = Arc::clone(running.snapshot().plugins().next().unwrap());
     while plugin.take(0).is_some() {}
     for _ in 0..=WORKERS {
-        let reason = "as told".to_owned();
-        running.handle.effects().send(Effect::InstanceLost { plugin: Arc::clone(&plugin), reason });
+        let by = LostBy::Fault("as told".to_owned());
+        running.handle.effects().send(Effect::InstanceLost { plugin: Arc::clone(&plugin), by });
     }
     for _ in 0..=WORKERS {
         eventually("a spare", || plugin.take(0).ok_or_else(|| "none".to_owned())).await;

@@ -12,8 +12,8 @@ async fn a_good_start_serves_everything_with_an_instance_for_each_worker() {
     let running = site.start().await;
     assert_eq!(running.handle.status().faults, []);
     let snapshot = running.snapshot();
-    assert_eq!((snapshot.revision, snapshot.routes.len(), snapshot.plugins.len()), (1, 1, 2));
-    for plugin in &snapshot.plugins {
+    assert_eq!((snapshot.revision, snapshot.routes.len(), snapshot.plugins().count()), (1, 1, 2));
+    for plugin in snapshot.plugins() {
         let instances = (0..crate::site::WORKERS).filter(|worker| plugin.take(*worker).is_some()).count();
         assert_eq!(instances, crate::site::WORKERS);
         assert!(plugin.take(0).is_some(), "the spare");
@@ -123,5 +123,5 @@ async fn a_folder_that_is_swapped_is_followed() {
 }
 
 fn plugin(snapshot: &sluice_snapshot::Snapshot, name: &str) -> Arc<sluice_snapshot::Plugin> {
-    Arc::clone(snapshot.plugins.iter().find(|plugin| plugin.name() == name).unwrap())
+    Arc::clone(snapshot.plugins().find(|plugin| plugin.name() == name).unwrap())
 }

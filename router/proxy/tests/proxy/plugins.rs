@@ -81,7 +81,7 @@ impl Demo {
         let effects = std::iter::from_fn(|| receiver.try_recv().ok());
         let alerts = effects.filter_map(|effect| match effect {
             Effect::Alert(alert) => Some((alert.id.to_string(), alert.observed)),
-            Effect::InstanceLost { .. } => None,
+            Effect::InstanceLost { .. } | Effect::Quarantined { .. } => None,
         });
         alerts.collect()
     }
@@ -225,7 +225,7 @@ servers = ["{}"]
 [plugins.hostile]
 file = "hostile.wasm"
 on_failure = {on_failure}
-grants = {{ state = ["*"], alerts = true, abort = true, counters = true, tags = true }}
+grants = {{ state = ["*"], alerts = true, abort = true, counters = true, tags = true, log = true }}
 config = {{ do = "{act}", when = "x-hostile", above = 10 }}
 [[routes]]
 name = "app"
@@ -260,7 +260,7 @@ async fn a_fault_costs_one_request() {
         assert_eq!(client.get("/").await.status, 200, "{act}: the spare serves");
         assert_eq!(provoke(&mut client).await.status, 503, "{act}");
         assert_eq!(client.get("/").await.status, 503, "{act}: no instance is left, and the policy is closed");
-        let faults = router.shared.published.load().1.plugins[0].stats.faults();
+        let faults = router.plugin(0).stats.faults();
         assert_eq!(faults.values().sum::<u64>(), 3, "{act}: {faults:?}");
     }
 }
@@ -300,5 +300,5 @@ async fn effects_reach_their_places() {
     for _ in 0..3 {
         assert_eq!(provoke(&mut client).await.status, 200);
     }
-    assert_eq!(router.shared.published.load().1.plugins[0].stats.counters()["requests"], 3);
+    assert_eq!(router.plugin(0).stats.counters()["requests"], 3);
 }

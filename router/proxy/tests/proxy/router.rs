@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use sluice_policy::{ListenerConfig, Policy, Source};
 use sluice_proxy::{Proxy, Settings, Shared};
 use sluice_snapshot::upstream::UpstreamTotals;
-use sluice_snapshot::{Cells, EffectQueue, Plugin, PluginKey, Published, Snapshot, Traffic, plugin};
+use sluice_snapshot::{Cells, EffectQueue, Plugin, Published, Seat, Snapshot, Traffic, plugin};
 use sluice_wasm::{Engine, Instance, Limits};
 
 use crate::client::Client;
@@ -103,6 +103,11 @@ impl Router {
         self.cells.upstream("app").totals(now_ms())
     }
 
+    /// The plugin that serves at this place of the policy.
+    pub(crate) fn plugin(&self, index: usize) -> Arc<Plugin> {
+        Arc::clone(self.shared.published.load().1.seats[index].plugin().unwrap())
+    }
+
     pub(crate) fn in_flight(&self) -> u64 {
         let workers = self.shared.traffic.workers().iter();
         workers.map(|worker| worker.in_flight.load(std::sync::atomic::Ordering::Relaxed)).sum()
@@ -118,12 +123,12 @@ pub(crate) fn now_ms() -> u64 {
 fn snapshot(policy: &str, revision: u64, cells: &Arc<Cells>, traffic: &Traffic, workers: usize) -> Arc<Snapshot> {
     let source = Source { file: "test.toml".to_owned(), text: policy.to_owned() };
     let policy = sluice_policy::parse(&[source]).unwrap_or_else(|faults| panic!("{faults}"));
-    let plugins = plugins(&policy, cells, workers);
-    Arc::new(Snapshot::new(revision, Arc::new(policy), plugins, cells, traffic))
+    let seats = seats(&policy, cells, workers);
+    Arc::new(Snapshot::new(revision, Arc::new(policy), seats, cells, traffic))
 }
 
-fn plugins(policy: &Policy, cells: &Cells, workers: usize) -> Vec<Arc<Plugin>> {
-    policy.plugins.iter().map(|spec| Arc::new(load(spec, cells, workers))).collect()
+fn seats(policy: &Policy, cells: &Cells, workers: usize) -> Vec<Seat> {
+    policy.plugins.iter().map(|spec| Seat::serving(Arc::new(load(spec, cells, workers)))).collect()
 }
 
 /// Loads a component of the repository, as `cargo xtask plugins` leaves it.
@@ -139,15 +144,6 @@ fn load(spec: &sluice_policy::Plugin, cells: &Cells, workers: usize) -> Plugin {
     let instance = || Instance::new(&artifact, &spec.name, &config, &spec.grants, &LIMITS).unwrap();
     let spare = instance();
     let activation = Arc::clone(spare.activation());
-    let fields = |texts: &[String]| texts.iter().map(|text| text.parse().unwrap()).collect();
-    let parts = plugin::Parts {
-        key: PluginKey { name: spec.name.clone(), digest: artifact.digest().to_string(), settings: config.clone() },
-        request_fields: fields(&activation.request_fields),
-        response_fields: fields(&activation.response_fields),
-        state: activation.state.iter().map(|key| cells.state(key)).collect(),
-        on_failure: spec.on_failure,
-        abort_granted: spec.grants.abort,
-        artifact: artifact.clone(),
-    };
-    Plugin::new(parts, activation, (0..workers).map(|_| instance()).collect(), spare)
+    let parts = plugin::Parts::new(&artifact, spec, &activation, cells).unwrap();
+    Plugin::new(parts, (0..workers).map(|_| instance()).collect(), spare)
 }
