@@ -7,7 +7,6 @@ use sluice_model::plugin::Grants;
 use crate::bounds::{NAME_BYTES_MAX, NAMES_MAX, PATH_PREFIXES_MAX};
 use crate::field_syntax::is_method;
 use crate::manifest::Needs;
-use crate::wire::{WireActivation, WirePhases};
 
 /// What a plugin takes part in. The host decides by it, without a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +27,8 @@ pub struct Activation {
     pub variants: Vec<String>,
     /// The body-size phase comes once, at the first size strictly greater. Bytes.
     pub body_size_above: u64,
+    /// The body-chunk phase shows the first so many bytes; 0 = as many as the policy allows.
+    pub body_chunk_bytes: u64,
 }
 
 /// Phases of a request.
@@ -37,6 +38,8 @@ pub struct Phases {
     pub request: bool,
     /// Size of its body.
     pub body_size: bool,
+    /// Bytes of its body.
+    pub body_chunk: bool,
     /// Head of the response.
     pub response: bool,
 }
@@ -83,16 +86,18 @@ pub enum ActivationFault {
     /// A state key that is not granted.
     #[error("the state key `{0}` is not granted")]
     StateNotGranted(String),
+    /// The body-chunk phase, which is not granted.
+    #[error("the phase `body-chunk` sees request bodies, which is not granted: write `grants = {{ body = true }}`")]
+    BodyNotGranted,
 }
 
 impl Activation {
     /// Checks what a plugin returned from `init`.
-    pub(crate) fn check(wire: WireActivation, needs: &Needs, grants: &Grants) -> Result<Self, ActivationFault> {
-        let activation = Self::from(wire);
-        activation.check_bounds()?;
-        activation.check_names()?;
-        activation.check_state(needs, grants)?;
-        Ok(activation)
+    pub(crate) fn check(&self, needs: &Needs, grants: &Grants) -> Result<(), ActivationFault> {
+        self.check_bounds()?;
+        self.check_names()?;
+        self.check_state(needs, grants)?;
+        if self.phases.body_chunk && !grants.body { Err(ActivationFault::BodyNotGranted) } else { Ok(()) }
     }
 
     fn check_bounds(&self) -> Result<(), ActivationFault> {
@@ -153,49 +158,16 @@ fn check_fields(
     Ok(())
 }
 
-impl From<WireActivation> for Activation {
-    fn from(wire: WireActivation) -> Self {
-        let has = |phase: WirePhases| (wire.phases & phase) == phase;
-        Self {
-            phases: Phases {
-                request: has(WirePhases::REQUEST),
-                body_size: has(WirePhases::BODY_SIZE),
-                response: has(WirePhases::RESPONSE),
-            },
-            path_prefixes: wire.path_prefixes,
-            methods: wire.methods,
-            request_fields: wire.request_fields,
-            response_fields: wire.response_fields,
-            state: wire.state,
-            variants: wire.variants,
-            body_size_above: wire.body_size_above,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wire() -> WireActivation {
-        WireActivation {
-            phases: WirePhases::REQUEST | WirePhases::RESPONSE,
-            path_prefixes: Vec::new(),
-            methods: Vec::new(),
-            request_fields: Vec::new(),
-            response_fields: Vec::new(),
-            state: Vec::new(),
-            variants: Vec::new(),
-            body_size_above: 0,
-        }
-    }
-
-    fn check(change: impl FnOnce(&mut WireActivation)) -> Result<Activation, ActivationFault> {
-        let mut wire = wire();
-        change(&mut wire);
+    fn check(change: impl FnOnce(&mut Activation)) -> Result<(), ActivationFault> {
+        let mut activation = Activation::default();
+        change(&mut activation);
         let needs = Needs { state: vec!["flag:*".to_owned()], ..Needs::default() };
         let grants = Grants { state: vec!["flag:a*".to_owned()], ..Grants::default() };
-        Activation::check(wire, &needs, &grants)
+        activation.check(&needs, &grants)
     }
 
     fn names(count: usize) -> Vec<String> {
@@ -203,23 +175,30 @@ mod tests {
     }
 
     #[test]
-    fn phases_are_read_one_by_one() {
-        let phases = check(|_| ()).unwrap().phases;
-        assert_eq!(phases, Phases { request: true, body_size: false, response: true });
+    fn the_bytes_of_bodies_want_a_grant() {
+        let activation =
+            Activation { phases: Phases { body_chunk: true, ..Phases::default() }, ..Activation::default() };
+        let granted = Grants { body: true, ..Grants::default() };
+        assert_eq!(activation.check(&Needs::default(), &granted), Ok(()));
+        let fault = activation.check(&Needs::default(), &Grants::default()).unwrap_err();
+        assert_eq!(
+            fault.to_string(),
+            "the phase `body-chunk` sees request bodies, which is not granted: write `grants = { body = true }`"
+        );
     }
 
     #[test]
     fn lists_hold_at_their_bounds_and_not_past_them() {
-        assert!(check(|wire| wire.state = names(NAMES_MAX)).is_ok());
+        assert!(check(|activation| activation.state = names(NAMES_MAX)).is_ok());
         let fault = ActivationFault::TooMany { what: "state keys", count: NAMES_MAX + 1, max: NAMES_MAX };
-        assert_eq!(check(|wire| wire.state = names(NAMES_MAX + 1)), Err(fault));
-        assert!(check(|wire| wire.variants = names(NAMES_MAX)).is_ok());
-        assert!(check(|wire| wire.variants = names(NAMES_MAX + 1)).is_err());
-        assert!(check(|wire| wire.path_prefixes = vec!["/".to_owned(); PATH_PREFIXES_MAX]).is_ok());
-        assert!(check(|wire| wire.path_prefixes = vec!["/".to_owned(); PATH_PREFIXES_MAX + 1]).is_err());
-        assert!(check(|wire| wire.variants = vec!["v".repeat(NAME_BYTES_MAX)]).is_ok());
+        assert_eq!(check(|activation| activation.state = names(NAMES_MAX + 1)), Err(fault));
+        assert!(check(|activation| activation.variants = names(NAMES_MAX)).is_ok());
+        assert!(check(|activation| activation.variants = names(NAMES_MAX + 1)).is_err());
+        assert!(check(|activation| activation.path_prefixes = vec!["/".to_owned(); PATH_PREFIXES_MAX]).is_ok());
+        assert!(check(|activation| activation.path_prefixes = vec!["/".to_owned(); PATH_PREFIXES_MAX + 1]).is_err());
+        assert!(check(|activation| activation.variants = vec!["v".repeat(NAME_BYTES_MAX)]).is_ok());
         for length in [0, NAME_BYTES_MAX + 1] {
-            let result = check(|wire| wire.variants = vec!["v".repeat(length)]);
+            let result = check(|activation| activation.variants = vec!["v".repeat(length)]);
             assert_eq!(result, Err(ActivationFault::NameLength { what: "variants" }));
         }
     }
@@ -227,16 +206,21 @@ mod tests {
     #[test]
     fn fields_exist_in_their_phase() {
         let fields = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-        assert!(check(|wire| wire.request_fields = fields(&["path", "header:x", "rollout-key:demo"])).is_ok());
-        assert!(check(|wire| wire.response_fields = fields(&["status", "header:x"])).is_ok());
-        assert!(check(|wire| wire.request_fields = fields(&["status"])).is_err());
-        assert!(check(|wire| wire.response_fields = fields(&["path"])).is_err());
-        assert!(matches!(check(|wire| wire.request_fields = fields(&["password"])), Err(ActivationFault::Field(_))));
+        assert!(
+            check(|activation| activation.request_fields = fields(&["path", "header:x", "rollout-key:demo"])).is_ok()
+        );
+        assert!(check(|activation| activation.response_fields = fields(&["status", "header:x"])).is_ok());
+        assert!(check(|activation| activation.request_fields = fields(&["status"])).is_err());
+        assert!(check(|activation| activation.response_fields = fields(&["path"])).is_err());
+        assert!(matches!(
+            check(|activation| activation.request_fields = fields(&["password"])),
+            Err(ActivationFault::Field(_))
+        ));
     }
 
     #[test]
     fn state_stays_within_needs_and_grants() {
-        let state = |key: &str| check(|wire| wire.state = vec![key.to_owned()]);
+        let state = |key: &str| check(|activation| activation.state = vec![key.to_owned()]);
         assert!(state("flag:ab").is_ok());
         assert_eq!(state("rollout:a"), Err(ActivationFault::StateNotNeeded("rollout:a".to_owned())));
         assert_eq!(state("flag:b"), Err(ActivationFault::StateNotGranted("flag:b".to_owned())));
@@ -244,7 +228,7 @@ mod tests {
 
     #[test]
     fn methods_and_prefixes_have_their_form() {
-        assert!(check(|wire| wire.methods = vec!["get".to_owned()]).is_err());
-        assert!(check(|wire| wire.path_prefixes = vec!["set".to_owned()]).is_err());
+        assert!(check(|activation| activation.methods = vec!["get".to_owned()]).is_err());
+        assert!(check(|activation| activation.path_prefixes = vec!["set".to_owned()]).is_err());
     }
 }

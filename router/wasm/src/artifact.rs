@@ -7,12 +7,14 @@ use wasmparser::Parser;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::bounds::FILE_BYTES_MAX;
+use crate::contract::ContractVersion;
 use crate::digest::Digest;
 use crate::engine::Engine;
 use crate::exports::Exports;
 use crate::host::{Host, LOGGING, TYPES};
 use crate::load_error::LoadError;
 use crate::manifest::Manifest;
+use crate::wasi;
 
 /// A compiled plugin. Clones share it; it keeps its engine alive.
 #[derive(Clone)]
@@ -41,10 +43,10 @@ impl Artifact {
         let was_kept = kept.is_some();
         let component = kept.map_or_else(|| compile(engine, bytes), Ok)?;
         check_imports(engine, &component)?;
-        let exports = Exports::find(&component)?;
-        let component = engine
-            .linker()
-            .instantiate_pre(&component)
+        let contract = manifest.contract_version().map_err(LoadError::Manifest)?;
+        let exports = Exports::find(&component, contract)?;
+        let component = wasi::linker_for(engine.linker(), &component)
+            .and_then(|linker| linker.instantiate_pre(&component))
             .map_err(|error| LoadError::ImportType { reason: format!("{error:#}") })?;
         if let (Some(cache), false) = (engine.cache(), was_kept) {
             // Only now: a file that is refused must push out nothing that serves.
@@ -64,6 +66,12 @@ impl Artifact {
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.shared.manifest
+    }
+
+    /// Version of the contract that it speaks.
+    #[must_use]
+    pub fn contract(&self) -> ContractVersion {
+        self.shared.exports.contract()
     }
 
     /// Size of the file in bytes.
@@ -118,7 +126,7 @@ fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
 fn check_imports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
     let component = component.component_type();
     let imports = component.imports(engine.wasmtime()).map(|(name, _)| name);
-    let is_known = |name: &str| LOGGING.contains(&name) || TYPES.contains(&name);
+    let is_known = |name: &str| LOGGING.contains(&name) || TYPES.contains(&name) || wasi::access(name).is_some();
     let mut names: Vec<String> = imports.filter(|name| !is_known(name)).map(str::to_owned).collect();
     names.sort_unstable();
     if names.is_empty() { Ok(()) } else { Err(LoadError::Imports { names }) }

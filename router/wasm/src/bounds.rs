@@ -17,7 +17,7 @@ pub const PATH_PREFIXES_MAX: usize = 64;
 /// Bytes of one name or path prefix of an activation.
 pub const NAME_BYTES_MAX: usize = 256;
 
-/// Bytes of one text of an outcome: message, rule, counter, tag, header line. The usual limit of header lines.
+/// Bytes of one text of an outcome: message, rule, counter, tag, header line, path, query. The usual limit of header lines.
 pub const TEXT_BYTES_MAX: usize = 8 * 1024;
 
 /// Header lines of a response made by a plugin.
@@ -29,11 +29,11 @@ pub const RESPONSE_BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Effects of one call.
 pub const EFFECTS_MAX: usize = 16;
 
+/// Edits of one call. A request with more header lines than this is rare.
+pub const EDITS_MAX: usize = 64;
+
 /// Bytes of one line of a plugin's log; longer ones are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 1024;
-
-/// Log lines of one instance per second, and at once; further ones are dropped and counted.
-pub const LOG_LINES_PER_SECOND_MAX: u32 = 20;
 
 /// Frames of a backtrace.
 pub const BACKTRACE_FRAMES_MAX: usize = 16;
@@ -49,14 +49,16 @@ pub(crate) const HOSTCALL_FUEL: usize = 2 * RESPONSE_BODY_BYTES_MAX;
 /// have some thousands. Each takes eight bytes.
 pub(crate) const TABLE_ELEMENTS_MAX: usize = 64 * 1024;
 
-/// Tables, and core instances, of one component. What `wit-component` writes has three instances and two tables.
-pub(crate) const CORE_PARTS_MAX: usize = 32;
+/// Tables, and core instances, of one component. What `wit-component` writes has three instances and two tables; with a
+/// JavaScript engine inside, and one instance per imported interface of WASI, it has 27 and two.
+pub(crate) const CORE_PARTS_MAX: usize = 64;
 
 /// Linear memories of one component; one is usual, an adapter may bring a second.
 pub(crate) const MEMORIES_MAX: usize = 4;
 
-/// Live resource handles of one component: the contract has no resources.
-pub(crate) const HANDLES_MAX: usize = 16;
+/// Live resource handles of one component. The contract has no resources; a runtime of another language holds its three
+/// standard streams, and a pollable or two while it writes.
+pub(crate) const HANDLES_MAX: usize = 64;
 
 /// Stack of a plugin. It lies on the stack of the calling thread, of which it takes a quarter at most.
 pub(crate) const STACK_BYTES_MAX: usize = 512 * 1024;

@@ -48,6 +48,17 @@ pub enum CallError {
     Poisoned,
 }
 
+/// What a policy can decide upon: `on_failure = { trap, deadline, memory }`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// It trapped, answered nonsense, or has failed before.
+    Trap,
+    /// It spent its CPU time.
+    Deadline,
+    /// It asked for more memory than it may have.
+    Memory,
+}
+
 /// A plugin that stopped in the middle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{export}` trapped: {reason}{}", self.said.as_ref().map_or_else(String::new, |said| format!("; it said: {said}")))]
@@ -73,6 +84,16 @@ impl CallError {
             Self::Verdict { .. } => "verdict",
             Self::Refused(_) => "refused",
             Self::Poisoned => "poisoned",
+        }
+    }
+
+    /// The cause as far as a policy tells causes apart.
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        match self {
+            Self::Deadline { .. } => FailureKind::Deadline,
+            Self::Memory { .. } => FailureKind::Memory,
+            Self::Trap(_) | Self::Verdict { .. } | Self::Refused(_) | Self::Poisoned => FailureKind::Trap,
         }
     }
 

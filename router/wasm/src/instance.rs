@@ -2,33 +2,38 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use sluice_model::plugin::{Grants, Limits};
-use wasmtime::Store;
-use wasmtime::component::{ComponentNamedList, Func, Lift, Lower, TypedFunc};
+use wasmtime::component::{ComponentNamedList, Lift, Lower, TypedFunc};
+use wasmtime::{Error, Store};
 
 use crate::activation::Activation;
+use crate::allowance::Allowance;
 use crate::artifact::Artifact;
 use crate::bounds::{TEXT_BYTES_MAX, cut};
 use crate::call_error::CallError;
-use crate::deadline::Deadline;
 use crate::exports::{
-    Functions, HotResult, INIT, InitParams, InitResult, ON_BODY_SIZE, ON_REQUEST, ON_RESPONSE, ON_STATE, RequestParams,
-    ResponseParams, StateParams, StateResult, TAKE_OUTCOME,
+    Export, Functions, HotResult, INIT, ON_BODY_CHUNK, ON_BODY_SIZE, ON_REQUEST, ON_RESPONSE, ON_STATE, TAKE_OUTCOME,
 };
 use crate::fields;
 use crate::host::Host;
 use crate::load_error::LoadError;
 use crate::log::PluginLog;
 use crate::memory::MemoryLimit;
-use crate::outcome::{self, Outcome};
-use crate::verdict::{Bits, Decision, Verdict, VerdictFault};
-use crate::wire::{SizeUnit, WireActivation};
+use crate::outcome::{self, Limited, Outcome};
+use crate::verdict::{Bits, Decision, Phase, Verdict, VerdictFault};
+use crate::wire::SizeUnit;
 
 /// Name under which a failure outside the exports is reported.
 const INSTANTIATION: &str = "instantiation";
 
+/// What the limit of alerts is about.
+const MINUTE: Duration = Duration::from_mins(1);
+
 /// A running plugin. It may move between threads, between calls.
+///
+/// It is called in the phases that its activation declares. In any other it has nothing to say, and goes on.
 pub struct Instance {
     // Before the artifact, which keeps the engine: fields drop in order.
     store: Store<Host>,
@@ -36,6 +41,8 @@ pub struct Instance {
     activation: Arc<Activation>,
     limits: Limits,
     grants: Grants,
+    alerts: Allowance,
+    dropped_alerts: u64,
     refused_effects: u64,
     is_poisoned: bool,
     artifact: Artifact,
@@ -58,20 +65,20 @@ impl Instance {
         if !missing.is_empty() {
             return Err(LoadError::Grants { missing });
         }
-        let host = Host {
-            log: PluginLog::new(name),
-            memory: MemoryLimit::new(limits.memory_bytes_max),
-            deadline: Deadline::unarmed(),
-        };
-        let mut store = host.into_store(artifact.engine());
+        let log = PluginLog::new(name, grants.log, limits.log_lines_per_second_max);
+        let memory = MemoryLimit::new(limits.memory_bytes_max, limits.memory_bytes_soft);
+        let mut store = Host::new(log, memory).into_store(artifact.engine());
         let (functions, activation) = start(&mut store, artifact, config, limits)?;
-        let activation = Activation::check(activation, needs, grants).map_err(LoadError::Activation)?;
+        activation.check(needs, grants).map_err(LoadError::Activation)?;
+        functions.check(&activation)?;
         Ok(Self {
             store,
             functions,
             activation: Arc::new(activation),
             limits: *limits,
             grants: grants.clone(),
+            alerts: Allowance::new(limits.alerts_per_minute_max, MINUTE, Instant::now()),
+            dropped_alerts: 0,
             refused_effects: 0,
             is_poisoned: false,
             artifact: artifact.clone(),
@@ -90,8 +97,8 @@ impl Instance {
     /// [`CallError::Refused`] if it keeps its old state; else the call failed.
     pub fn on_state(&mut self, key: &str, value: Option<&str>) -> Result<(), CallError> {
         self.begin(self.limits.state_cpu_max)?;
-        let function = self.functions.on_state;
-        let (answer,) = self.call::<StateParams<'_>, StateResult>(ON_STATE, function, (key, value))?;
+        let Some(function) = self.functions.on_state else { return Ok(()) };
+        let (answer,) = self.call(&ON_STATE, function, (key, value))?;
         answer.map_err(|reason| CallError::Refused(cut(&reason, TEXT_BYTES_MAX).to_owned()))
     }
 
@@ -102,10 +109,10 @@ impl Instance {
     /// [`CallError`]: the call failed; the instance is poisoned.
     pub fn on_request(&mut self, fields: &[u8], now_ms: u64, random: u64) -> Result<Verdict, CallError> {
         self.begin(self.limits.call_cpu_max)?;
-        let function = self.functions.on_request;
-        let (bits,) = self.call::<RequestParams<'_>, HotResult>(ON_REQUEST, function, (fields, now_ms, random))?;
-        let variants = Some(self.activation.variants.len());
-        self.verdict(ON_REQUEST, bits, variants)
+        let Some(function) = self.functions.on_request else { return Ok(Verdict::silent(0)) };
+        let bits = self.call(&ON_REQUEST, function, (fields, now_ms, random))?;
+        let variants = self.activation.variants.len();
+        self.verdict(&ON_REQUEST, bits, Phase::Request { variants })
     }
 
     /// The body is larger than the activation's `body_size_above`. `bytes` is its size so far, or the declared one.
@@ -114,9 +121,21 @@ impl Instance {
     /// [`CallError`]: the call failed; the instance is poisoned.
     pub fn on_body_size(&mut self, ctx: u32, bytes: u64, unit: SizeUnit, declared: bool) -> Result<Verdict, CallError> {
         self.begin(self.limits.call_cpu_max)?;
-        let function = self.functions.on_body_size;
-        let (bits,) = self.call_typed(ON_BODY_SIZE, function, (ctx, bytes, unit, declared))?;
-        self.verdict(ON_BODY_SIZE, bits, None)
+        let Some(function) = self.functions.on_body_size else { return Ok(Verdict::silent(ctx)) };
+        let bits = self.call(&ON_BODY_SIZE, function, (ctx, bytes, unit, declared))?;
+        self.verdict(&ON_BODY_SIZE, bits, Phase::BodySize)
+    }
+
+    /// The next bytes of the request body, which begin at `offset`. `is_last`: the body ends with them, or no more of it
+    /// is shown. How much of a body is shown at most is for the caller to keep.
+    ///
+    /// # Errors
+    /// [`CallError`]: the call failed; the instance is poisoned.
+    pub fn on_body_chunk(&mut self, ctx: u32, chunk: &[u8], offset: u64, is_last: bool) -> Result<Verdict, CallError> {
+        self.begin(self.limits.call_cpu_max)?;
+        let Some(function) = self.functions.on_body_chunk else { return Ok(Verdict::silent(ctx)) };
+        let bits = self.call(&ON_BODY_CHUNK, function, (ctx, chunk, offset, is_last))?;
+        self.verdict(&ON_BODY_CHUNK, bits, Phase::BodyChunk)
     }
 
     /// Head of the response. `fields` are the activation's response fields.
@@ -125,12 +144,12 @@ impl Instance {
     /// [`CallError`]: the call failed; the instance is poisoned.
     pub fn on_response(&mut self, ctx: u32, fields: &[u8]) -> Result<Verdict, CallError> {
         self.begin(self.limits.call_cpu_max)?;
-        let function = self.functions.on_response;
-        let (bits,) = self.call::<ResponseParams<'_>, HotResult>(ON_RESPONSE, function, (ctx, fields))?;
-        self.verdict(ON_RESPONSE, bits, None)
+        let Some(function) = self.functions.on_response else { return Ok(Verdict::silent(ctx)) };
+        let bits = self.call(&ON_RESPONSE, function, (ctx, fields))?;
+        self.verdict(&ON_RESPONSE, bits, Phase::Response)
     }
 
-    /// Tries each declared phase once, with absent fields; verdicts and effects go nowhere.
+    /// Tries each declared phase once, with absent fields and an empty body; verdicts and effects go nowhere.
     ///
     /// # Errors
     /// [`CallError`] of the first phase that fails.
@@ -142,6 +161,9 @@ impl Instance {
         if activation.phases.body_size {
             let bytes = activation.body_size_above.saturating_add(1);
             let _verdict = self.on_body_size(0, bytes, SizeUnit::Body, false)?;
+        }
+        if activation.phases.body_chunk {
+            let _verdict = self.on_body_chunk(0, &[], 0, true)?;
         }
         if activation.phases.response {
             let _verdict = self.on_response(0, &fields::absent(activation.response_fields.len()))?;
@@ -155,26 +177,38 @@ impl Instance {
         self.store.data().memory.bytes()
     }
 
+    /// True past the soft limit of memory: the instance works on, and wants to be replaced between two requests.
+    #[must_use]
+    pub fn is_swollen(&self) -> bool {
+        self.store.data().memory.is_swollen()
+    }
+
     /// True after a failed call: every later one fails at once, and the instance wants to be replaced.
     #[must_use]
     pub fn is_poisoned(&self) -> bool {
         self.is_poisoned
     }
 
-    /// Effects taken out of outcomes so far because they were not granted.
+    /// Effects and edits taken out of outcomes so far because they were not granted.
     #[must_use]
     pub fn refused_effects(&self) -> u64 {
         self.refused_effects
     }
 
-    /// Log lines dropped so far because there were too many.
+    /// Log lines dropped so far because there were too many, or because they were not granted.
     #[must_use]
     pub fn dropped_lines(&self) -> u64 {
         self.store.data().log.dropped()
     }
 
+    /// Alerts dropped so far because there were too many. None that aborts a rollout is among them.
+    #[must_use]
+    pub fn dropped_alerts(&self) -> u64 {
+        self.dropped_alerts
+    }
+
     #[inline]
-    fn begin(&mut self, budget: std::time::Duration) -> Result<(), CallError> {
+    fn begin(&mut self, budget: Duration) -> Result<(), CallError> {
         if self.is_poisoned {
             return Err(CallError::Poisoned);
         }
@@ -183,46 +217,44 @@ impl Instance {
     }
 
     #[inline]
-    fn call<Params, Return>(&mut self, export: &'static str, func: Func, params: Params) -> Result<Return, CallError>
-    where
-        Params: ComponentNamedList + Lower,
-        Return: ComponentNamedList + Lift,
-    {
-        let func = func.typed(&self.store).expect("invariant: the component's exports were type-checked");
-        self.call_typed(export, func, params)
-    }
-
-    #[inline]
-    fn call_typed<Params, Return>(
+    fn call<Params, Return>(
         &mut self,
-        export: &'static str,
-        func: TypedFunc<Params, Return>,
+        export: &Export,
+        function: TypedFunc<Params, Return>,
         params: Params,
     ) -> Result<Return, CallError>
     where
         Params: ComponentNamedList + Lower,
         Return: ComponentNamedList + Lift,
     {
-        func.call(&mut self.store, params).map_err(|error| {
-            self.is_poisoned = true;
-            CallError::from_wasmtime(&error, export, self.store.data_mut())
-        })
+        function.call(&mut self.store, params).map_err(|error| self.failed(export, &error))
     }
 
     #[inline]
-    fn verdict(&mut self, export: &'static str, bits: u64, variants: Option<usize>) -> Result<Verdict, CallError> {
-        let bits = Bits::unpack(bits, variants).map_err(|fault| self.nonsense(export, fault))?;
-        let outcome = if bits.has_more { Some(self.take_outcome(export, bits.decision)?) } else { None };
+    fn verdict(&mut self, export: &Export, (bits,): HotResult, phase: Phase) -> Result<Verdict, CallError> {
+        let bits = Bits::unpack(bits, phase).map_err(|fault| self.nonsense(export, fault))?;
+        let outcome = if bits.has_more { Some(self.take_outcome(export, bits.decision, phase)?) } else { None };
         Ok(Verdict { decision: bits.decision, ctx: bits.ctx, outcome })
     }
 
     /// Fetches the outcome within what is left of the call's CPU time.
     #[cold]
-    fn take_outcome(&mut self, export: &'static str, decision: Decision) -> Result<Box<Outcome>, CallError> {
-        let (wire,) = self.call_typed(TAKE_OUTCOME, self.functions.take_outcome, ())?;
+    fn take_outcome(&mut self, export: &Export, decision: Decision, phase: Phase) -> Result<Box<Outcome>, CallError> {
+        let Some(function) = self.functions.take_outcome else {
+            return Err(self.nonsense(export, VerdictFault::NoOutcome));
+        };
+        let wire = function.call(&mut self.store).map_err(|error| self.failed(&TAKE_OUTCOME, &error))?;
         let is_respond = matches!(decision, Decision::Respond { .. });
         let log = &mut self.store.data_mut().log;
-        match outcome::check(wire, is_respond, &self.grants, || log.admit()) {
+        let checked = outcome::check(wire, phase, is_respond, &self.grants, |limited| match limited {
+            Limited::Line => log.admit(),
+            Limited::Alert => {
+                let is_admitted = self.alerts.take(Instant::now());
+                self.dropped_alerts += u64::from(!is_admitted);
+                is_admitted
+            }
+        });
+        match checked {
             Ok(checked) => {
                 self.refused_effects += checked.refused;
                 Ok(Box::new(checked.outcome))
@@ -231,11 +263,17 @@ impl Instance {
         }
     }
 
+    #[cold]
+    fn failed(&mut self, export: &Export, error: &Error) -> CallError {
+        self.is_poisoned = true;
+        CallError::from_wasmtime(error, export.name, self.store.data_mut())
+    }
+
     /// Nonsense counts as a trap: what the plugin still holds of this request must not reach the next one.
     #[cold]
-    fn nonsense(&mut self, export: &'static str, fault: VerdictFault) -> CallError {
+    fn nonsense(&mut self, export: &Export, fault: VerdictFault) -> CallError {
         self.is_poisoned = true;
-        CallError::Verdict { export, fault }
+        CallError::Verdict { export: export.name, fault }
     }
 }
 
@@ -245,20 +283,17 @@ fn start(
     artifact: &Artifact,
     config: &str,
     limits: &Limits,
-) -> Result<(Functions, WireActivation), LoadError> {
+) -> Result<(Functions, Activation), LoadError> {
     Host::begin_call(store, limits.init_cpu_max);
     let instance = artifact.component().instantiate(&mut *store);
     let instance = instance.map_err(|error| start_failed(&error, INSTANTIATION, store))?;
     let functions = artifact.exports().bind(store, &instance);
-    let init = functions.init.typed::<InitParams<'_>, InitResult>(&*store);
-    let init = init.expect("invariant: the component's exports were type-checked");
-    let answer = init.call(&mut *store, (config,));
-    let (answer,) = answer.map_err(|error| start_failed(&error, INIT, store))?;
+    let answer = functions.init(store, config).map_err(|error| start_failed(&error, INIT.name, store))?;
     let activation = answer.map_err(|reason| LoadError::Config { reason: cut(&reason, TEXT_BYTES_MAX).to_owned() })?;
     Ok((functions, activation))
 }
 
-fn start_failed(error: &wasmtime::Error, export: &'static str, store: &mut Store<Host>) -> LoadError {
+fn start_failed(error: &Error, export: &'static str, store: &mut Store<Host>) -> LoadError {
     LoadError::Start(CallError::from_wasmtime(error, export, store.data_mut()))
 }
 

@@ -7,12 +7,15 @@
 //! `cache/trusted.rs`: to load code that this program compiled before.
 
 mod activation;
+mod allowance;
 mod artifact;
 pub mod bounds;
 mod cache;
 mod call_error;
+mod contract;
 mod deadline;
 mod digest;
+mod edit;
 mod engine;
 mod exports;
 mod field_syntax;
@@ -26,12 +29,15 @@ mod manifest;
 mod memory;
 mod outcome;
 mod verdict;
+mod wasi;
 mod wire;
 
 pub use activation::{Activation, ActivationFault, Phases};
 pub use artifact::Artifact;
-pub use call_error::{CallError, Trap};
+pub use call_error::{CallError, FailureKind, Trap};
+pub use contract::ContractVersion;
 pub use digest::Digest;
+pub use edit::{Edit, EditFault};
 pub use engine::{Engine, EngineError};
 pub use instance::Instance;
 pub use load_error::{ExportFault, LoadError};

@@ -30,7 +30,7 @@ pub enum LoadError {
         reason: String,
     },
     /// It wants more of its host than the contract has.
-    #[error("forbidden imports: {}", .names.join(", "))]
+    #[error("forbidden imports: {} ({})", .names.join(", "), what_may_be_imported(.names))]
     Imports {
         /// Their names, sorted.
         names: Vec<String>,
@@ -77,10 +77,25 @@ pub enum ExportFault {
     /// It is not there.
     #[error("is missing")]
     Missing,
+    /// The activation declares that it takes part there, and it is not.
+    #[error("is missing, though the activation declares it")]
+    Declared,
     /// It is something else.
     #[error("is not a function")]
     NotAFunction,
     /// It is a function of another type.
     #[error("has another type: {0}")]
     Type(String),
+}
+
+/// What the author of such a plugin would want to know.
+fn what_may_be_imported(names: &[String]) -> &'static str {
+    let is_any_of = |package: &str| names.iter().any(|name| name.starts_with(package));
+    if is_any_of("sluice:plugin/") {
+        "of the contract there is `logging`, in versions 0.1.0 and 0.2.0"
+    } else if is_any_of("wasi:") {
+        "of WASI there are io, clocks, random and cli, in versions 0.2"
+    } else {
+        "there are `sluice:plugin/logging`, and of WASI 0.2 io, clocks, random and cli"
+    }
 }

@@ -4,12 +4,10 @@ use serde::Deserialize;
 use wasmparser::{Parser, Payload};
 
 use crate::bounds::{MANIFEST_BYTES_MAX, NAME_BYTES_MAX, NAMES_MAX};
+use crate::contract::ContractVersion;
 
 /// Name of the custom section.
 const SECTION: &str = "sluice:plugin";
-
-/// Version of the contract that this host speaks.
-const CONTRACT: &str = "0.1";
 
 /// What a plugin says of itself. Unknown keys are refused: a need that is not understood cannot be granted.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -19,7 +17,7 @@ pub struct Manifest {
     pub name: String,
     /// Version of the plugin.
     pub version: String,
-    /// Version of the contract, `0.1`.
+    /// Version of the contract, such as `0.2`.
     pub contract: String,
     /// What it needs granted.
     #[serde(default)]
@@ -70,7 +68,7 @@ pub enum ManifestError {
         reason: String,
     },
     /// Another contract.
-    #[error("the plugin speaks contract {contract:?}, this router {CONTRACT:?}")]
+    #[error("the plugin speaks contract {contract:?}, this router {}", ContractVersion::known())]
     Contract {
         /// The version it speaks.
         contract: String,
@@ -103,16 +101,20 @@ impl Manifest {
         if document.len() > MANIFEST_BYTES_MAX {
             return Err(ManifestError::TooLong { bytes: document.len() });
         }
-        let manifest: Self = serde_json::from_slice(document)
-            .map_err(|error| ManifestError::Syntax { reason: error.to_string() })?;
+        let manifest: Self =
+            serde_json::from_slice(document).map_err(|error| ManifestError::Syntax { reason: error.to_string() })?;
         manifest.check()?;
         Ok(manifest)
     }
 
+    /// The version that it names.
+    pub(crate) fn contract_version(&self) -> Result<ContractVersion, ManifestError> {
+        let contract = || ManifestError::Contract { contract: self.contract.clone() };
+        ContractVersion::parse(&self.contract).ok_or_else(contract)
+    }
+
     fn check(&self) -> Result<(), ManifestError> {
-        if self.contract != CONTRACT {
-            return Err(ManifestError::Contract { contract: self.contract.clone() });
-        }
+        self.contract_version()?;
         let fits = |text: &String| !text.is_empty() && text.len() <= NAME_BYTES_MAX;
         if !fits(&self.name) {
             return Err(ManifestError::Bounds { what: "name" });
@@ -190,8 +192,9 @@ mod tests {
 
     #[test]
     fn another_contract_is_refused() {
-        let other = read(&[r#"{"name":"a","version":"1","contract":"0.2"}"#]);
-        assert_eq!(other, Err(ManifestError::Contract { contract: "0.2".to_owned() }));
+        assert!(read(&[r#"{"name":"a","version":"1","contract":"0.2"}"#]).is_ok());
+        let other = read(&[r#"{"name":"a","version":"1","contract":"0.3"}"#]).unwrap_err();
+        assert_eq!(other.to_string(), "the plugin speaks contract \"0.3\", this router 0.1 and 0.2");
     }
 
     #[test]

@@ -14,12 +14,20 @@ pub(crate) struct OverLimit;
 pub(crate) struct MemoryLimit {
     bytes: usize,
     bytes_max: usize,
+    bytes_soft: usize,
     table_elements: usize,
 }
 
 impl MemoryLimit {
-    pub(crate) fn new(bytes_max: u64) -> Self {
-        Self { bytes: 0, bytes_max: usize::try_from(bytes_max).unwrap_or(usize::MAX), table_elements: 0 }
+    /// Up to `bytes_max`, and swollen past `bytes_soft`.
+    pub(crate) fn new(bytes_max: u64, bytes_soft: u64) -> Self {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Self { bytes: 0, bytes_max: size(bytes_max), bytes_soft: size(bytes_soft), table_elements: 0 }
+    }
+
+    /// True past the soft limit.
+    pub(crate) const fn is_swollen(&self) -> bool {
+        self.bytes > self.bytes_soft
     }
 
     /// Bytes of all linear memories.
@@ -88,10 +96,12 @@ mod tests {
 
     #[test]
     fn memory_counts_over_all_memories_and_ends_at_its_limit() {
-        let mut limit = MemoryLimit::new(300);
+        let mut limit = MemoryLimit::new(300, 200);
         assert!(limit.memory_growing(0, 100, None).unwrap());
         assert!(limit.memory_growing(0, 100, None).unwrap());
+        assert!(!limit.is_swollen(), "at the soft limit");
         assert!(limit.memory_growing(100, 200, None).unwrap());
+        assert!(limit.is_swollen());
         assert_eq!(limit.bytes(), 300);
         assert!(limit.memory_growing(200, 201, None).unwrap_err().is::<OverLimit>());
         assert_eq!(limit.bytes(), 300);
@@ -99,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_memory_at_its_own_maximum_does_not_grow_and_does_not_trap() {
-        let mut limit = MemoryLimit::new(300);
+        let mut limit = MemoryLimit::new(300, 200);
         assert!(limit.memory_growing(0, 100, Some(100)).unwrap());
         assert!(!limit.memory_growing(100, 101, Some(100)).unwrap());
         assert_eq!(limit.bytes(), 100);
@@ -107,7 +117,7 @@ mod tests {
 
     #[test]
     fn tables_end_at_their_limit() {
-        let mut limit = MemoryLimit::new(0);
+        let mut limit = MemoryLimit::new(0, 0);
         assert!(limit.table_growing(0, TABLE_ELEMENTS_MAX, None).unwrap());
         assert!(limit.table_growing(0, 1, None).is_err());
     }

@@ -1,9 +1,11 @@
-//! The outcome of a call: the response a plugin makes and its effects, checked, and cut down to what it may do.
+//! The outcome of a call: the response a plugin makes, its edits and effects, checked, and cut down to what it may do.
 
 use sluice_model::plugin::Grants;
 
 use crate::bounds::{EFFECTS_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX, TEXT_BYTES_MAX};
+use crate::edit::{self, Edit, EditFault};
 use crate::field_syntax::{is_set_by_router, is_token, is_value};
+use crate::verdict::Phase;
 use crate::wire::{Level, WireEffect, WireOutcome, WireResponse};
 
 /// What a plugin wants beside its decision.
@@ -11,6 +13,8 @@ use crate::wire::{Level, WireEffect, WireOutcome, WireResponse};
 pub struct Outcome {
     /// Headers and body of its answer; only with [`crate::Decision::Respond`].
     pub response: Option<Response>,
+    /// Edits, in the plugin's order; none unless granted, and none beside a response.
+    pub edits: Vec<Edit>,
     /// Effects, in the plugin's order; only those it was granted.
     pub effects: Vec<Effect>,
 }
@@ -80,6 +84,9 @@ pub enum OutcomeFault {
     /// The body is too long.
     #[error("a response body of {0} bytes, at most {RESPONSE_BODY_BYTES_MAX}")]
     Body(usize),
+    /// An edit.
+    #[error("an edit is not acceptable")]
+    Edit(#[source] EditFault),
     /// Too many effects.
     #[error("{0} effects, at most {EFFECTS_MAX}")]
     Effects(usize),
@@ -102,16 +109,26 @@ pub enum OutcomeFault {
 /// An outcome after the checks.
 pub(crate) struct Checked {
     pub(crate) outcome: Outcome,
-    /// Effects, or aborts of alerts, that were taken out for want of a grant.
+    /// Edits, effects, or aborts of alerts, that were taken out for want of a grant.
     pub(crate) refused: u64,
 }
 
-/// Checks an outcome. `admit_line` says whether one more log line may pass.
+/// An effect that may come only so often. Who is asked for one more counts those that it refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limited {
+    /// A log line, which wants a grant as well.
+    Line,
+    /// An alert that is granted and aborts nothing: an abort must come through.
+    Alert,
+}
+
+/// Checks an outcome of `phase`. `admit` says whether one more line or alert may pass.
 pub(crate) fn check(
     wire: WireOutcome,
+    phase: Phase,
     is_respond: bool,
     granted: &Grants,
-    admit_line: impl FnMut() -> bool,
+    admit: impl FnMut(Limited) -> bool,
 ) -> Result<Checked, OutcomeFault> {
     if wire.response.is_some() && !is_respond {
         return Err(OutcomeFault::StrayResponse);
@@ -121,8 +138,13 @@ pub(crate) fn check(
     }
     let response = wire.response.map(check_response).transpose()?;
     let effects = wire.effects.into_iter().map(check_effect).collect::<Result<Vec<_>, _>>()?;
-    let (effects, refused) = keep_granted(effects, granted, admit_line);
-    Ok(Checked { outcome: Outcome { response, effects }, refused })
+    let mut edits = edit::check(wire.edits, phase, is_respond).map_err(OutcomeFault::Edit)?;
+    let (effects, mut refused) = keep_granted(effects, granted, admit);
+    if !granted.edits {
+        refused += edits.len() as u64;
+        edits.clear();
+    }
+    Ok(Checked { outcome: Outcome { response, edits, effects }, refused })
 }
 
 fn check_response(wire: WireResponse) -> Result<Response, OutcomeFault> {
@@ -176,8 +198,8 @@ fn name(what: &'static str, name: String) -> Result<String, OutcomeFault> {
     if name.is_empty() { Err(OutcomeFault::Empty(what)) } else { text(what, name) }
 }
 
-/// Takes out what is not granted, and counts it; log lines past the allowance go too.
-fn keep_granted(effects: Vec<Effect>, granted: &Grants, mut admit_line: impl FnMut() -> bool) -> (Vec<Effect>, u64) {
+/// Takes out what is not granted, and counts it; lines and alerts past their allowance go too.
+fn keep_granted(effects: Vec<Effect>, granted: &Grants, mut admit: impl FnMut(Limited) -> bool) -> (Vec<Effect>, u64) {
     let mut refused = 0;
     let mut kept = effects;
     kept.retain_mut(|effect| {
@@ -187,11 +209,14 @@ fn keep_granted(effects: Vec<Effect>, granted: &Grants, mut admit_line: impl FnM
                     alert.abort_rollout = false;
                     refused += 1;
                 }
+                if granted.alerts && !alert.abort_rollout && !admit(Limited::Alert) {
+                    return false;
+                }
                 granted.alerts
             }
             Effect::Add { .. } => granted.counters,
             Effect::Tag(_) => granted.tags,
-            Effect::Log { .. } => return admit_line(),
+            Effect::Log { .. } => return admit(Limited::Line),
         };
         refused += u64::from(!is_granted);
         is_granted

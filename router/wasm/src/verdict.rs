@@ -10,7 +10,7 @@ const STATUS_SHIFT: u32 = 16;
 const CTX_SHIFT: u32 = 32;
 
 /// Statuses a plugin may answer with: those of a final response (RFC 9110 section 15).
-const STATUSES: std::ops::RangeInclusive<u16> = 200..=599;
+pub(crate) const STATUSES: std::ops::RangeInclusive<u16> = 200..=599;
 
 /// What a plugin says of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,13 @@ pub struct Verdict {
     pub ctx: u32,
     /// What else: already fetched.
     pub outcome: Option<Box<Outcome>>,
+}
+
+impl Verdict {
+    /// Of a plugin that has nothing to say.
+    pub(crate) const fn silent(ctx: u32) -> Self {
+        Self { decision: Decision::Next, ctx, outcome: None }
+    }
 }
 
 /// What becomes of a request.
@@ -35,6 +42,24 @@ pub enum Decision {
         /// Status, 200 to 599.
         status: u16,
     },
+    /// On to the next plugin, and no more chunks of this body: in the body-chunk phase only.
+    Done,
+}
+
+/// A phase, as far as it bounds what a verdict may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Head of the request.
+    Request {
+        /// Variants of the activation, which a verdict may choose from.
+        variants: usize,
+    },
+    /// Size of its body.
+    BodySize,
+    /// Bytes of its body.
+    BodyChunk,
+    /// Head of the response.
+    Response,
 }
 
 /// Why a verdict is nonsense.
@@ -57,6 +82,12 @@ pub enum VerdictFault {
     /// Only the request phase chooses a variant.
     #[error("a variant is chosen in the request phase only")]
     VariantPhase,
+    /// Only the body-chunk phase knows chunks.
+    #[error("`done` is said in the body-chunk phase only")]
+    DonePhase,
+    /// An outcome is announced, and there is no export to fetch it.
+    #[error("an outcome is announced, but the export `take-outcome` is missing")]
+    NoOutcome,
     /// Not 200 to 599.
     #[error("{0} is no status of a response")]
     Status(u16),
@@ -74,15 +105,16 @@ pub(crate) struct Bits {
 }
 
 impl Bits {
-    /// Unpacks `bits`. `variants`: how many a plugin may choose from, `None` where it may not choose.
+    /// Unpacks `bits`, said in `phase`.
     #[inline]
-    pub(crate) fn unpack(bits: u64, variants: Option<usize>) -> Result<Self, VerdictFault> {
+    pub(crate) fn unpack(bits: u64, phase: Phase) -> Result<Self, VerdictFault> {
         let variant = byte(bits >> VARIANT_SHIFT);
         let status = u16::from_le_bytes([byte(bits >> STATUS_SHIFT), byte(bits >> (STATUS_SHIFT + 8))]);
         let (decision, is_clean) = match bits & DECISION_MASK {
             0 => (Decision::Next, variant == 0 && status == 0),
             1 => (Decision::Variant(variant), status == 0),
             2 => (Decision::Respond { status }, variant == 0),
+            3 => (Decision::Done, variant == 0 && status == 0),
             other => return Err(VerdictFault::Decision(other)),
         };
         if !is_clean || bits & ZERO_MASK != 0 {
@@ -90,7 +122,9 @@ impl Bits {
         }
         match decision {
             Decision::Next => {}
-            Decision::Variant(index) => check_variant(index, variants)?,
+            Decision::Variant(index) => check_variant(index, phase)?,
+            Decision::Done if phase == Phase::BodyChunk => {}
+            Decision::Done => return Err(VerdictFault::DonePhase),
             Decision::Respond { status } if STATUSES.contains(&status) => {}
             Decision::Respond { status } => return Err(VerdictFault::Status(status)),
         }
@@ -99,11 +133,11 @@ impl Bits {
     }
 }
 
-fn check_variant(index: u8, variants: Option<usize>) -> Result<(), VerdictFault> {
-    match variants {
-        None => Err(VerdictFault::VariantPhase),
-        Some(variants) if usize::from(index) < variants => Ok(()),
-        Some(variants) => Err(VerdictFault::Variant { index, variants }),
+fn check_variant(index: u8, phase: Phase) -> Result<(), VerdictFault> {
+    match phase {
+        Phase::Request { variants } if usize::from(index) < variants => Ok(()),
+        Phase::Request { variants } => Err(VerdictFault::Variant { index, variants }),
+        Phase::BodySize | Phase::BodyChunk | Phase::Response => Err(VerdictFault::VariantPhase),
     }
 }
 
@@ -117,7 +151,7 @@ mod tests {
     use super::*;
 
     fn unpack(bits: u64) -> Result<Bits, VerdictFault> {
-        Bits::unpack(bits, Some(2))
+        Bits::unpack(bits, Phase::Request { variants: 2 })
     }
 
     #[test]
@@ -134,7 +168,9 @@ mod tests {
     fn a_variant_lies_in_the_activation_and_the_request_phase() {
         assert!(unpack(1 << 8 | 1).is_ok());
         assert_eq!(unpack(2 << 8 | 1), Err(VerdictFault::Variant { index: 2, variants: 2 }));
-        assert_eq!(Bits::unpack(1, None), Err(VerdictFault::VariantPhase));
+        for phase in [Phase::BodySize, Phase::BodyChunk, Phase::Response] {
+            assert_eq!(Bits::unpack(1, phase), Err(VerdictFault::VariantPhase));
+        }
     }
 
     #[test]
@@ -148,11 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn done_is_said_of_chunks_only() {
+        assert_eq!(Bits::unpack(3, Phase::BodyChunk).unwrap().decision, Decision::Done);
+        for phase in [Phase::Request { variants: 1 }, Phase::BodySize, Phase::Response] {
+            assert_eq!(Bits::unpack(3, phase), Err(VerdictFault::DonePhase));
+        }
+    }
+
+    #[test]
     fn stray_bits_are_nonsense() {
-        for decision in 3..=7 {
+        for decision in 4..=7 {
             assert_eq!(unpack(decision), Err(VerdictFault::Decision(decision)));
         }
-        for bits in [1 << 4, 1 << 7, 1 << 8, 200 << 16, 1 << 16 | 1, 200 << 16 | 1 << 8 | 2] {
+        for bits in [1 << 4, 1 << 7, 1 << 8, 200 << 16, 1 << 16 | 1, 200 << 16 | 1 << 8 | 2, 1 << 8 | 3] {
             assert_eq!(unpack(bits), Err(VerdictFault::StrayBits(bits)), "{bits:#x}");
         }
     }

@@ -1,7 +1,9 @@
 //! Outcomes at their bounds and one past them; effects with and without their grants.
 
 use super::*;
-use crate::wire::{WireAlert, WireCounter, WireHeader, WireLogLine};
+use crate::wire::{WireAlert, WireCounter, WireEdit, WireHeader, WireLogLine};
+
+const PHASE: Phase = Phase::Request { variants: 0 };
 
 fn all() -> Grants {
     Grants {
@@ -34,14 +36,15 @@ fn line() -> WireEffect {
 }
 
 fn effects(effects: Vec<WireEffect>, granted: &Grants) -> Result<Checked, OutcomeFault> {
-    check(WireOutcome { response: None, effects }, false, granted, || true)
+    check(WireOutcome { response: None, edits: Vec::new(), effects }, PHASE, false, granted, |_| true)
 }
 
 fn respond(headers: &[(&str, &str)], body_bytes: usize) -> Result<(), OutcomeFault> {
     let headers =
         headers.iter().map(|(name, value)| WireHeader { name: (*name).to_owned(), value: (*value).to_owned() });
     let response = Some(WireResponse { headers: headers.collect(), body: vec![0; body_bytes] });
-    check(WireOutcome { response, effects: Vec::new() }, true, &all(), || true).map(|_| ())
+    let outcome = WireOutcome { response, edits: Vec::new(), effects: Vec::new() };
+    check(outcome, PHASE, true, &all(), |_| true).map(|_| ())
 }
 
 #[test]
@@ -70,14 +73,44 @@ fn an_abort_without_its_grant_leaves_the_alert() {
 
 #[test]
 fn log_lines_past_the_allowance_are_taken_out() {
-    let outcome = WireOutcome { response: None, effects: vec![line(), line(), line()] };
+    let effects = vec![line(), line(), line()];
+    let outcome = WireOutcome { response: None, edits: Vec::new(), effects };
     let mut left = 2;
-    let admit = || {
+    let admit = |limited| {
+        assert_eq!(limited, Limited::Line);
         left -= 1;
         left >= 0
     };
-    let checked = check(outcome, false, &all(), admit).unwrap_or_else(|fault| panic!("{fault}"));
+    let checked = check(outcome, PHASE, false, &all(), admit).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.effects.len(), checked.refused), (2, 0));
+}
+
+#[test]
+fn alerts_past_the_allowance_are_taken_out_unless_they_abort() {
+    let granted = Grants { alerts: true, abort: true, ..Grants::default() };
+    let outcome = |abort| WireOutcome { response: None, edits: Vec::new(), effects: vec![alert(abort)] };
+    let kept = |abort, granted: &Grants| {
+        let checked = check(outcome(abort), PHASE, false, granted, |limited| limited != Limited::Alert);
+        checked.unwrap_or_else(|fault| panic!("{fault}")).outcome.effects.len()
+    };
+    assert_eq!(kept(false, &granted), 0);
+    assert_eq!(kept(true, &granted), 1);
+    assert_eq!(kept(true, &Grants { abort: false, ..granted }), 0, "it may not abort: an alert as any other");
+}
+
+#[test]
+fn edits_without_their_grant_are_taken_out_and_counted_but_checked() {
+    let edits = |name: &str| {
+        let edits = vec![WireEdit::RemoveHeader(name.to_owned()), WireEdit::SetQuery(String::new())];
+        WireOutcome { response: None, edits, effects: Vec::new() }
+    };
+    let checked = check(edits("x-a"), PHASE, false, &all(), |_| true).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((checked.outcome.edits.len(), checked.refused), (2, 0));
+    let none = Grants::default();
+    let checked = check(edits("x-a"), PHASE, false, &none, |_| true).unwrap_or_else(|fault| panic!("{fault}"));
+    assert_eq!((checked.outcome.edits.len(), checked.refused), (0, 2));
+    let fault = OutcomeFault::Edit(EditFault::HeaderOfRouter("host".to_owned()));
+    assert_eq!(check(edits("host"), PHASE, false, &none, |_| true).map(|_| ()), Err(fault));
 }
 
 #[test]
@@ -128,6 +161,6 @@ fn headers_cannot_split_or_frame_a_message() {
 #[test]
 fn a_response_needs_the_decision() {
     let response = Some(WireResponse { headers: Vec::new(), body: Vec::new() });
-    let outcome = WireOutcome { response, effects: Vec::new() };
-    assert_eq!(check(outcome, false, &all(), || true).map(|_| ()), Err(OutcomeFault::StrayResponse));
+    let outcome = WireOutcome { response, edits: Vec::new(), effects: Vec::new() };
+    assert_eq!(check(outcome, PHASE, false, &all(), |_| true).map(|_| ()), Err(OutcomeFault::StrayResponse));
 }

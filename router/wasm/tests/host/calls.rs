@@ -35,6 +35,16 @@ fn arguments_arrive() {
     assert_eq!(instance.on_body_size(7, 5, SizeUnit::Part, false).unwrap().ctx, 7_510);
     assert_eq!(instance.on_body_size(7, 5, SizeUnit::Body, true).unwrap().ctx, 7_501);
 
+    // next, ctx = ctx * 1000 + offset * 100 + length * 10 + last
+    let body = "(i64.shl (i64.add (i64.add
+                   (i64.mul (i64.extend_i32_u (local.get $ctx)) (i64.const 1000))
+                   (i64.mul (local.get $offset) (i64.const 100)))
+                   (i64.extend_i32_u (i32.add (i32.mul (local.get $length) (i32.const 10)) (local.get $last))))
+                   (i64.const 32))";
+    let mut instance = start(&Guest::new().with("on-body-chunk", body));
+    assert_eq!(instance.on_body_chunk(7, b"abc", 5, false).unwrap().ctx, 7_530);
+    assert_eq!(instance.on_body_chunk(7, b"", 5, true).unwrap().ctx, 7_501);
+
     let body = "(i64.shl (i64.extend_i32_u (i32.add (local.get $ctx) (local.get $length))) (i64.const 32))";
     let mut instance = start(&Guest::new().with("on-response", body));
     assert_eq!(instance.on_response(100, &path_field()).unwrap().ctx, 111);
@@ -55,6 +65,15 @@ fn a_variant_is_chosen_in_the_request_phase_only() {
     assert_eq!(instance.on_request(&[], 0, 0).unwrap().decision, Decision::Variant(1));
     let error = instance.on_response(0, &[]).unwrap_err();
     assert_eq!(error, CallError::Verdict { export: "on-response", fault: VerdictFault::VariantPhase });
+}
+
+#[test]
+fn done_is_said_of_chunks_only() {
+    let verdict = "(i64.const 3)";
+    let mut instance = start(&Guest::new().with("on-body-chunk", verdict).with("on-body-size", verdict));
+    assert_eq!(instance.on_body_chunk(0, b"a", 0, false).unwrap().decision, Decision::Done);
+    let error = instance.on_body_size(0, 1, SizeUnit::Body, false).unwrap_err();
+    assert_eq!(error, CallError::Verdict { export: "on-body-size", fault: VerdictFault::DonePhase });
 }
 
 #[test]
@@ -83,7 +102,7 @@ fn smoke_calls_each_declared_phase_once_with_absent_fields() {
         (i32.and (i32.eq (local.get $length) (i32.const 4)) (i32.eq (i32.load (local.get $fields)) (i32.const -1)))
         (then (i64.const 0)) (else unreachable))";
     assert_eq!(start(&Guest::new().with("on-request", only_absent)).smoke(), Ok(()));
-    for phase in ["on-request", "on-body-size", "on-response"] {
+    for phase in ["on-request", "on-body-size", "on-body-chunk", "on-response"] {
         let error = start(&Guest::new().with(phase, "unreachable")).smoke().unwrap_err();
         assert!(error.to_string().contains(phase), "{error}");
     }

@@ -1,13 +1,13 @@
 ;; A guest of the whole contract, small enough to change by hand. Tests replace the bodies that stand between (; NAME ;)
 ;; and (; end ;), and whatever else they need to be wrong.
 (component
-  (import "sluice:plugin/types@0.1.0" (instance $types
-    (type $phases' (flags "request" "body-size" "response"))
+  (import "sluice:plugin/types@0.2.0" (instance $types
+    (type $phases' (flags "request" "body-size" "body-chunk" "response"))
     (export "phases" (type $phases (eq $phases')))
     (type $activation' (record
       (field "phases" $phases) (field "path-prefixes" (list string)) (field "methods" (list string))
       (field "request-fields" (list string)) (field "response-fields" (list string)) (field "state" (list string))
-      (field "variants" (list string)) (field "body-size-above" u64)))
+      (field "variants" (list string)) (field "body-size-above" u64) (field "body-chunk-bytes" u64)))
     (export "activation" (type (eq $activation')))
     (type $size-unit' (enum "body" "part"))
     (export "size-unit" (type (eq $size-unit')))
@@ -26,13 +26,17 @@
     (export "log-line" (type $log-line (eq $log-line')))
     (type $effect' (variant (case "raise-alert" $alert) (case "add" $counter) (case "log" $log-line) (case "tag" string)))
     (export "effect" (type $effect (eq $effect')))
-    (type $outcome' (record (field "response" (option $response)) (field "effects" (list $effect))))
+    (type $edit' (variant (case "set-header" $header) (case "append-header" $header) (case "remove-header" string)
+      (case "set-path" string) (case "set-query" string) (case "set-status" u16)))
+    (export "edit" (type $edit (eq $edit')))
+    (type $outcome' (record
+      (field "response" (option $response)) (field "edits" (list $edit)) (field "effects" (list $effect))))
     (export "outcome" (type (eq $outcome')))))
   (alias export $types "activation" (type $activation))
   (alias export $types "size-unit" (type $size-unit))
   (alias export $types "outcome" (type $outcome))
   (alias export $types "level" (type $level))
-  (import "sluice:plugin/logging@0.1.0" (instance $logging
+  (import "sluice:plugin/logging@0.2.0" (instance $logging
     (export "level" (type $level' (eq $level)))
     (export "log" (func (param "level" $level') (param "message" string)))))
   (; imports ;)
@@ -42,11 +46,11 @@
   (core func $log (canon lower (func $logging "log") (memory (core memory $memory "memory"))))
 
   (core module $main
-    (; manifest ;) (@custom "sluice:plugin" "{\"name\":\"guest\",\"version\":\"0.1.0\",\"contract\":\"0.1\"}") (; end ;)
+    (; manifest ;) (@custom "sluice:plugin" "{\"name\":\"guest\",\"version\":\"0.1.0\",\"contract\":\"0.2\"}") (; end ;)
     (import "host" "memory" (memory 1))
     (import "host" "log" (func $log (param i32 i32 i32)))
     ;; At 1024: ok(activation) with all phases, the request field `path`, the variants `stable` and `canary`.
-    (data (i32.const 1032) "\07")
+    (data (i32.const 1032) "\0f")
     (data (i32.const 1052) "\50\04\00\00\01\00\00\00")
     (data (i32.const 1076) "\58\04\00\00\02\00\00\00")
     (data (i32.const 1104) "\70\04\00\00\04\00\00\00\74\04\00\00\06\00\00\00\7a\04\00\00\06\00\00\00")
@@ -71,6 +75,10 @@
       (; on-request ;) (i64.const 0) (; end ;))
     (func (export "on-body-size") (param $ctx i32) (param $bytes i64) (param $unit i32) (param $declared i32) (result i64)
       (; on-body-size ;) (i64.const 0) (; end ;))
+    (func (export "on-body-chunk")
+      (param $ctx i32) (param $chunk i32) (param $length i32) (param $offset i64) (param $last i32) (result i64)
+      (call $recover)
+      (; on-body-chunk ;) (i64.const 0) (; end ;))
     (func (export "on-response") (param $ctx i32) (param $fields i32) (param $length i32) (result i64)
       (call $recover)
       (; on-response ;) (i64.const 0) (; end ;))
@@ -88,6 +96,9 @@
   (func (export "on-body-size")
     (param "ctx" u32) (param "bytes" u64) (param "unit" $size-unit) (param "declared" bool) (result u64)
     (canon lift (core func $main "on-body-size")))
+  (func (export "on-body-chunk")
+    (param "ctx" u32) (param "chunk" (list u8)) (param "offset" u64) (param "last" bool) (result u64)
+    (canon lift (core func $main "on-body-chunk") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "on-response") (param "ctx" u32) (param "fields" (list u8)) (result u64)
     (canon lift (core func $main "on-response") (memory (core memory $memory "memory")) (realloc (core func $main "cabi_realloc"))))
   (func (export "take-outcome") (result $outcome)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sluice_wasm::bounds::{LOG_LINES_PER_SECOND_MAX, NAMES_MAX};
+use sluice_wasm::bounds::NAMES_MAX;
 use sluice_wasm::{
     ActivationFault, Artifact, CallError, Decision, Effect, Grants, Instance, Limits, LoadError, OutcomeFault,
     SizeUnit, Verdict, VerdictFault,
@@ -121,7 +121,7 @@ fn a_flood_of_log_lines_is_cut_down() {
     let mut instance = start(&built("hostile"), "log-flood", &LIMITS).unwrap();
     instance.on_request(&[], 0, 0).unwrap();
     let passed = 10_000 - instance.dropped_lines();
-    assert!((20..=10 * u64::from(LOG_LINES_PER_SECOND_MAX)).contains(&passed), "{passed} lines passed");
+    assert!((20..=10 * u64::from(LIMITS.log_lines_per_second_max)).contains(&passed), "{passed} lines passed");
 }
 
 #[test]

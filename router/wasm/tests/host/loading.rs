@@ -58,24 +58,37 @@ fn a_file_without_a_manifest_is_refused() {
 
 #[test]
 fn forbidden_imports_are_named() {
-    let wasi = r#"(import "wasi:sockets/tcp@0.2.0" (instance)) (import "env" (func))"#;
-    let error = compile(&Guest::new().replace("(; imports ;)", wasi));
-    assert_eq!(error.to_string(), "forbidden imports: env, wasi:sockets/tcp@0.2.0");
+    let error = |imports: &str| compile(&Guest::new().replace("(; imports ;)", imports)).to_string();
+    let two = error(r#"(import "wasi:nn/graph@0.2.0" (instance)) (import "env" (func))"#);
+    assert!(two.starts_with("forbidden imports: env, wasi:nn/graph@0.2.0 (of WASI there are io,"), "{two}");
+    let newer = error(r#"(import "sluice:plugin/logging@0.3.0" (instance))"#);
+    assert!(newer.ends_with("(of the contract there is `logging`, in versions 0.1.0 and 0.2.0)"), "{newer}");
+    assert!(error(r#"(import "env" (func))"#).contains("(there are `sluice:plugin/logging`, and of WASI"));
 }
 
 #[test]
 fn an_import_of_the_contract_has_its_type() {
     let error = compile(&Guest::new().replace(
-        r#"(import "sluice:plugin/logging@0.1.0" (instance $logging"#,
-        r#"(import "sluice:plugin/logging@0.1.0" (instance $logging (export "read-file" (func))"#,
+        r#"(import "sluice:plugin/logging@0.2.0" (instance $logging"#,
+        r#"(import "sluice:plugin/logging@0.2.0" (instance $logging (export "read-file" (func))"#,
     ));
     assert!(matches!(&error, LoadError::ImportType { reason } if reason.contains("read-file")), "{error}");
 }
 
 #[test]
 fn a_missing_export_is_named_with_its_type() {
-    let error = compile(&Guest::new().replace(r#"(func (export "on-response") (param "ctx""#, r#"(func (param "ctx""#));
-    assert_eq!(error.to_string(), "the export `on-response: func(ctx: u32, fields: list<u8>) -> u64` is missing");
+    let without_init = Guest::new().replace(r#"(func (export "init") (param "config""#, r#"(func (param "config""#);
+    assert_eq!(
+        compile(&without_init).to_string(),
+        "the export `init: func(config: string) -> result<activation, string>` is missing"
+    );
+    for guest in [Guest::new(), Guest::old()] {
+        let error = guest.replace(r#"(func (export "on-response") (param "ctx""#, r#"(func (param "ctx""#);
+        assert_eq!(
+            error.start(&LIMITS).unwrap_err().to_string(),
+            "the export `on-response: func(ctx: u32, fields: list<u8>) -> u64` is missing, though the activation declares it"
+        );
+    }
 }
 
 #[test]

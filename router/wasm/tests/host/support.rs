@@ -8,7 +8,6 @@ use sluice_wasm::{Artifact, Engine, Grants, Instance, Limits, LoadError};
 
 /// Enough for a plugin that behaves, in an unoptimised host on a busy machine.
 pub(crate) const LIMITS: Limits = Limits {
-    memory_bytes_max: 16 * 1024 * 1024,
     call_cpu_max: Duration::from_millis(200),
     state_cpu_max: Duration::from_millis(200),
     init_cpu_max: Duration::from_millis(500),
@@ -50,8 +49,14 @@ pub(crate) fn all_grants() -> Grants {
 pub(crate) struct Guest(String);
 
 impl Guest {
+    /// Of the newest contract.
     pub(crate) fn new() -> Self {
         Self(include_str!("guest.wat").to_owned())
+    }
+
+    /// Of contract 0.1.
+    pub(crate) fn old() -> Self {
+        Self(include_str!("guest-0.1.wat").to_owned())
     }
 
     /// Replaces what stands between `(; name ;)` and `(; end ;)`.
