@@ -73,6 +73,23 @@ pub struct Plugin {
     pub release: Release,
 }
 
+impl Plugin {
+    /// A plugin without configuration and rights, and with every other setting at its default.
+    #[must_use]
+    pub fn new(name: String, file: String) -> Self {
+        Self {
+            name,
+            file,
+            config: Value::Object(serde_json::Map::new()),
+            grants: Grants::default(),
+            limits: Limits::default(),
+            on_failure: OnFailure::default(),
+            breaker: Some(PluginBreaker::default()),
+            release: Release::default(),
+        }
+    }
+}
+
 /// What becomes of a request when a plugin fails, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OnFailure {

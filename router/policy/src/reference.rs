@@ -3,19 +3,28 @@
 use std::fmt::Write;
 
 use crate::read::shape::{Form, Key, Need, Rule, Shape};
-use crate::read::{SHAPE as ROUTES, process};
+use crate::read::{SHAPE as ROUTES, plugin_tests, process};
 use crate::units::{duration_text, size_text};
 
-/// What stands before the reference in `docs/policy.md`; everything after it is generated.
+/// What stands before the reference in `docs/policy.md` and `docs/plugin-tests.md`; everything after it is generated.
 pub const MARKER: &str =
     "<!-- Generated from the readers by `cargo run -p sluice-policy --example schema`. Edit nothing below. -->";
 
 /// Every key of the files that an operator writes: what it may be, what its absence means, what it is for.
 #[must_use]
 pub fn markdown() -> String {
+    of_shapes(&[&ROUTES, &process::SHAPE])
+}
+
+/// Every key of the cases of `sluice plugin test`.
+#[must_use]
+pub fn plugin_tests() -> String {
+    of_shapes(&[&plugin_tests::SHAPE])
+}
+
+fn of_shapes(roots: &[&'static Shape]) -> String {
     let mut sections = Vec::new();
-    collect(&ROUTES, &mut sections);
-    collect(&process::SHAPE, &mut sections);
+    roots.iter().for_each(|root| collect(root, &mut sections));
     let mut text = String::new();
     for shape in sections {
         // Writing to a String does not fail.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::read::shape::{Form, Key, Need, Rule, Shape};
 use crate::read::values::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
-use crate::read::{SHAPE as ROUTES, process};
+use crate::read::{SHAPE as ROUTES, plugin_tests, process};
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +25,12 @@ pub fn routes() -> Value {
 #[must_use]
 pub fn process() -> Value {
     document(&process::SHAPE)
+}
+
+/// The schema of the cases of `sluice plugin test`.
+#[must_use]
+pub fn plugin_tests() -> Value {
+    document(&plugin_tests::SHAPE)
 }
 
 fn document(shape: &Shape) -> Value {

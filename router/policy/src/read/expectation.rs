@@ -114,7 +114,7 @@ fn request<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<TestRequ
     })
 }
 
-fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Scheme, Uri)> {
+pub(crate) fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Scheme, Uri)> {
     let Named { text, place } = text(reader, value)?;
     let uri = text.parse::<Uri>().ok().filter(|uri| uri.host().is_some() && !text.contains(['#', '@']));
     let scheme = uri.as_ref().and_then(|uri| match uri.scheme_str() {
@@ -129,7 +129,7 @@ fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<(Scheme, Uri)> {
     scheme.zip(uri)
 }
 
-fn headers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<HeaderMap> {
+pub(crate) fn headers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<HeaderMap> {
     let place = reader.place_of(value);
     let DeValue::Table(table) = value.get_ref() else {
         return expected(reader, &place, "a table of names and values", value.get_ref());

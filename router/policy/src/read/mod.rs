@@ -19,6 +19,7 @@ mod names;
 mod path_change;
 mod pattern;
 mod plugin;
+pub(crate) mod plugin_tests;
 pub(crate) mod process;
 mod process_limits;
 mod reach;
@@ -45,6 +46,7 @@ use self::reader::{Reader, Value};
 use self::rollout::RolloutDraft;
 use self::route::RouteDraft;
 use self::shape::{Form, Key, Shape};
+use crate::plugin_tests::PluginTests;
 use crate::policy::Policy;
 use crate::process::ProcessConfig;
 use crate::table::RouteTable;
@@ -125,6 +127,20 @@ pub fn parse_process(source: &Source) -> Result<ProcessConfig, Faults> {
         process::read(&mut reader, root)
     });
     reader.finish(config)
+}
+
+/// Reads the cases of `sluice plugin test`.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn parse_plugin_tests(source: &Source) -> Result<PluginTests, Faults> {
+    let mut reader = Reader::new(vec![source]);
+    let document = reader.open(0);
+    let tests = document.as_ref().and_then(|table| {
+        let root = Keys::root(&reader, table, &plugin_tests::SHAPE);
+        plugin_tests::read(&mut reader, root)
+    });
+    reader.finish(tests)
 }
 
 /// What the files declare, before names are resolved.

@@ -6,14 +6,16 @@ use std::collections::BTreeSet;
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{process, routes};
+use super::{plugin_tests, process, routes};
 use crate::read::shape::{Form, Need, Rule, Shape};
-use crate::read::{SHAPE as ROUTES, process as process_file};
-use crate::{Source, parse, parse_process, reference};
+use crate::read::{SHAPE as ROUTES, plugin_tests as plugin_tests_file, process as process_file};
+use crate::{Source, parse, parse_plugin_tests, parse_process, reference};
 
 const FULL: &str = include_str!("../../fixtures/full.toml");
 const DEMO: &str = include_str!("../../fixtures/demo.toml");
 const PROCESS: &str = include_str!("../../fixtures/process.toml");
+const PLUGIN_TESTS: &str = include_str!("../../fixtures/plugin-tests.toml");
+const PLUGIN_TESTS_PAGE: &str = include_str!("../../../../docs/plugin-tests.md");
 const POLICY_PAGE: &str = include_str!("../../../../docs/policy.md");
 const PLUGINS_PAGE: &str = include_str!("../../../../plugins/README.md");
 
@@ -46,13 +48,18 @@ fn committed_schemas_and_reference_are_the_generated_ones() {
     let committed: Value =
         serde_json::from_str(include_str!("../../../../docs/schema/sluice.toml.schema.json")).unwrap();
     assert!(committed == process(), "{hint}");
-    let (_, generated) = POLICY_PAGE.split_once(reference::MARKER).expect("the page has a generated part");
-    assert!(generated.trim() == reference::markdown().trim(), "{hint}");
+    let committed: Value =
+        serde_json::from_str(include_str!("../../../../docs/schema/plugin-tests.schema.json")).unwrap();
+    assert!(committed == plugin_tests(), "{hint}");
+    for (page, reference) in [(POLICY_PAGE, reference::markdown()), (PLUGIN_TESTS_PAGE, reference::plugin_tests())] {
+        let (_, generated) = page.split_once(reference::MARKER).expect("the page has a generated part");
+        assert!(generated.trim() == reference.trim(), "{hint}");
+    }
 }
 
 #[test]
 fn the_schemas_are_schemas() {
-    for schema in [routes(), process()] {
+    for schema in [routes(), process(), plugin_tests()] {
         assert!(jsonschema::meta::is_valid(&schema));
     }
 }
@@ -80,6 +87,10 @@ fn the_examples_of_the_page_are_accepted() {
     for policy in policies {
         parse(&[source(policy)]).unwrap_or_else(|faults| panic!("{faults}"));
         assert_eq!(errors(&routes(), policy), Vec::<String>::new());
+    }
+    for tests in blocks(PLUGIN_TESTS_PAGE).into_iter().chain([PLUGIN_TESTS]) {
+        parse_plugin_tests(&source(tests)).unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(errors(&plugin_tests(), tests), Vec::<String>::new());
     }
     for config in configs {
         parse_process(&source(config)).unwrap_or_else(|faults| panic!("{faults}"));
@@ -168,7 +179,7 @@ impl Keys {
 
 #[test]
 fn the_fixtures_use_every_key_that_the_readers_know() {
-    for (shape, text) in [(&ROUTES, FULL), (&process_file::SHAPE, PROCESS)] {
+    for (shape, text) in [(&ROUTES, FULL), (&process_file::SHAPE, PROCESS), (&plugin_tests_file::SHAPE, PLUGIN_TESTS)] {
         let mut keys = Keys::default();
         keys.collect(shape, &[&json(text)]);
         let unused: Vec<_> = keys.known.difference(&keys.used).collect();

@@ -61,6 +61,21 @@ fn named_rollout(pattern: &Named) -> Option<Named> {
     Some(Named { text: name.to_owned(), place: pattern.place.clone() })
 }
 
+/// Checks that `key` is one state key; another text is a fault.
+pub(crate) fn state_key(reader: &mut Reader<'_>, key: &Named) -> bool {
+    let kind =
+        key.text.split_once(':').filter(|(_, name)| !name.is_empty() && !name.contains('*')).map(|(kind, _)| kind);
+    let is_key = kind.is_some_and(|kind| STATE_KINDS.contains(&kind));
+    if !is_key {
+        let hint = match kind {
+            Some(kind) => choice_hint(kind, &STATE_KINDS),
+            None => "write flag:NAME, flags:SET or rollout:NAME".to_owned(),
+        };
+        reader.fault(&key.place, format!("{} is no state key", quoted(&key.text)), hint);
+    }
+    is_key
+}
+
 /// `KIND:NAME`, `KIND:PREFIX*` or `*`.
 fn state_pattern(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
     let pattern = text(reader, value)?;

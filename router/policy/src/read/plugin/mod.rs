@@ -97,7 +97,7 @@ pub(crate) fn config<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Optio
 }
 
 /// The JSON that `value` means; depth is bounded by the TOML parser.
-fn json(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Json> {
+pub(crate) fn json(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Json> {
     let number = match value.get_ref() {
         DeValue::String(text) => return Some(Json::String(text.as_ref().to_owned())),
         DeValue::Boolean(boolean) => return Some(Json::Bool(*boolean)),

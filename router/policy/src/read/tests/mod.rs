@@ -5,6 +5,7 @@ mod example;
 mod expectations;
 mod faults;
 mod header_edits;
+mod plugin_tests;
 mod plugins;
 mod process;
 mod robust;

@@ -3,11 +3,12 @@
 use proptest::prelude::*;
 
 use super::source;
-use crate::{Faults, parse, parse_process};
+use crate::{Faults, parse, parse_plugin_tests, parse_process};
 
 const DEMO: &str = include_str!("../../../fixtures/demo.toml");
 const PROCESS: &str = include_str!("../../../fixtures/sluice.toml");
 const BROKEN: &str = include_str!("../../../fixtures/broken.toml");
+const PLUGIN_TESTS: &str = include_str!("../../../fixtures/plugin-tests.toml");
 const FULL: &str = include_str!("../../../fixtures/full.toml");
 const FULL_PROCESS: &str = include_str!("../../../fixtures/process.toml");
 
@@ -36,7 +37,8 @@ const SPLICES: [&str; 20] = [
 ];
 
 fn read(text: &str) {
-    let shown = [parse(&[source("a.toml", text)]).err(), parse_process(&source("a.toml", text)).err()];
+    let file = source("a.toml", text);
+    let shown = [parse(std::slice::from_ref(&file)).err(), parse_process(&file).err(), parse_plugin_tests(&file).err()];
     for Faults(faults) in shown.into_iter().flatten() {
         assert!(!faults.is_empty());
         for fault in &faults {
@@ -65,7 +67,7 @@ proptest! {
 
     #[test]
     fn no_damaged_file_panics(
-        base in prop::sample::select(vec![DEMO, PROCESS, BROKEN, FULL, FULL, FULL_PROCESS]),
+        base in prop::sample::select(vec![DEMO, PROCESS, BROKEN, FULL, FULL, FULL_PROCESS, PLUGIN_TESTS]),
         cuts in proptest::collection::vec((any::<prop::sample::Index>(), 0_usize..12, prop::sample::select(&SPLICES[..])), 1..6),
     ) {
         let mut text: Vec<char> = base.chars().collect();
