@@ -8,6 +8,7 @@ use crate::deadline::{Deadline, Reading};
 use crate::engine::Engine;
 use crate::log::PluginLog;
 use crate::memory::MemoryLimit;
+use crate::wasi::{self, Wasi};
 use crate::wire::Level;
 
 /// The one interface of the contract that a plugin may call, in each version that loads.
@@ -24,12 +25,19 @@ pub(crate) struct Host {
     pub(crate) log: PluginLog,
     pub(crate) memory: MemoryLimit,
     pub(crate) deadline: Deadline,
+    pub(crate) wasi: Wasi,
 }
 
 impl Host {
+    /// A host whose calls have not begun.
+    pub(crate) fn new(log: PluginLog, memory: MemoryLimit) -> Self {
+        Self { log, memory, deadline: Deadline::unarmed(), wasi: Wasi::new() }
+    }
+
     /// Defines what plugins import.
     pub(crate) fn define_imports(linker: &mut Linker<Self>) -> Result<(), wasmtime::Error> {
-        LOGGING.into_iter().try_for_each(|name| linker.instance(name)?.func_wrap("log", write_line))
+        LOGGING.into_iter().try_for_each(|name| linker.instance(name)?.func_wrap("log", write_line))?;
+        wasi::define(linker)
     }
 
     /// A store whose instance obeys the limits.
