@@ -20,6 +20,9 @@ use crate::settings::Settings;
 /// How long control and admin may take to end, and then the store: what they do last is a few writes.
 const END_WAIT: Duration = Duration::from_secs(5);
 
+/// Compiled plugins, in the data folder.
+const ARTIFACTS_FOLDER: &str = "artifacts";
+
 /// What the parts share.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -68,8 +71,9 @@ impl Parts {
         store: Arc<dyn Store>,
         events: mpsc::Receiver<Event>,
     ) -> anyhow::Result<Handle> {
+        let artifacts = settings.config.folders.data.join(ARTIFACTS_FOLDER);
         let context = sluice_control::Context {
-            engine: Engine::new().context("start the plugin engine")?,
+            engine: Engine::with_cache(&artifacts).context("start the plugin engine")?,
             store,
             events,
             cells: Arc::clone(&self.cells),
