@@ -32,6 +32,17 @@ pub(crate) const ON_RESPONSE: Export =
     Export { name: "on-response", signature: "func(ctx: u32, fields: list<u8>) -> u64" };
 pub(crate) const TAKE_OUTCOME: Export = Export { name: "take-outcome", signature: "func() -> outcome" };
 
+/// Names of all of them.
+pub(crate) const CONTRACT_EXPORTS: [&str; 7] = [
+    INIT.name,
+    ON_STATE.name,
+    ON_REQUEST.name,
+    ON_BODY_SIZE.name,
+    ON_BODY_CHUNK.name,
+    ON_RESPONSE.name,
+    TAKE_OUTCOME.name,
+];
+
 /// Result of the hot exports: a packed verdict.
 pub(crate) type HotResult = (u64,);
 
