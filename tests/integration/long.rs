@@ -1,5 +1,7 @@
 //! What takes minutes: many clients, big bodies, memory that stays flat. Run by `cargo xtask test --long`.
 
+mod plugins;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};

@@ -13,6 +13,7 @@ mod file_life;
 mod flags;
 mod hostile;
 mod hostile_files;
+mod hostile_plugins;
 mod init;
 mod lifecycle;
 mod long;

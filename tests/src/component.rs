@@ -36,6 +36,13 @@ pub struct Build {
 }
 
 impl Build {
+    /// A build of which these are the bytes.
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        let digest = format!("{:x}", Sha256::digest(&bytes));
+        Self { bytes, digest }
+    }
+
     /// Another build of a built plugin.
     ///
     /// # Errors
@@ -43,9 +50,7 @@ impl Build {
     pub fn of(plugin: &str, number: u32) -> Result<Self> {
         let built = plugins()?.join(format!("{plugin}.wasm"));
         let component = std::fs::read(&built).with_context(|| format!("read {}", built.display()))?;
-        let bytes = another_build(&component, number);
-        let digest = format!("{:x}", Sha256::digest(&bytes));
-        Ok(Self { bytes, digest })
+        Ok(Self::new(another_build(&component, number)))
     }
 }
 

@@ -7,6 +7,7 @@ pub mod client;
 pub mod component;
 pub mod crowd;
 pub mod flood;
+pub mod guest;
 pub mod herd;
 pub mod hostile;
 pub mod load;
