@@ -18,6 +18,7 @@ mod init;
 mod lifecycle;
 mod long;
 mod observe;
+mod plugin_kit;
 mod policy_history;
 mod reload;
 mod servers;

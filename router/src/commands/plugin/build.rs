@@ -40,6 +40,7 @@ pub(crate) fn build(args: &BuildArgs) -> anyhow::Result<ExitCode> {
     let out = match (&args.out, &args.install) {
         (Some(out), _) => out.clone(),
         (None, Some(edge)) => folders(edge)?.plugins,
+        (None, None) if args.folder == Path::new(".") => PathBuf::new(),
         (None, None) => args.folder.clone(),
     };
     toolchain::check()?;

@@ -2,6 +2,7 @@
 //! it prints.
 
 mod build;
+mod new;
 mod pack;
 
 use std::process::ExitCode;
@@ -11,6 +12,15 @@ use clap::Subcommand;
 /// What of plugins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
+    /// Write a plugin's crate that builds and tests at once. Overwrites nothing.
+    ///
+    /// The SDK is inside, so nothing but a Rust toolchain is needed. The plugin is a small example to edit: configuration,
+    /// field, flag, response, edit, unit tests.
+    #[command(after_help = "\
+Examples:
+  sluice plugin new hello && cd hello && sluice plugin build
+  sluice plugin new hello --dir plugins/hello")]
+    New(new::NewArgs),
     /// Test a plugin natively and build it: NAME.wasm, replaced in one step and only if it changed.
     ///
     /// Needs a Rust toolchain; the standard library of wasm32-unknown-unknown is looked for in it, asked of rustup, or
@@ -35,6 +45,7 @@ Examples:
 /// Does it.
 pub(crate) fn plugin(command: &PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
+        PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
         PluginCommand::Pack(args) => pack::pack(args),
     }
