@@ -110,14 +110,20 @@ pub(crate) enum ReadError {
 /// # Errors
 /// [`ReadError`].
 pub(crate) fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ReadError> {
-    // Without NONBLOCK, opening a pipe waits for its writer.
+    let is_fit = |metadata: &Metadata| match kind(metadata) {
+        Some(kind) => Err(ReadError::NotAFile(kind)),
+        // Before a byte is read: what is not taken should cost no memory either.
+        None if metadata.len() > bytes_max => Err(ReadError::TooLarge { bytes_max }),
+        None => Ok(metadata.len()),
+    };
+    // Before it is opened: that fails for a socket, and does something to some devices.
+    is_fit(&std::fs::metadata(path)?)?;
+    // Without NONBLOCK, opening a pipe that has just taken the place of the file waits for its writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
-    let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(ReadError::NotAFile(kind(&metadata)));
-    }
-    let mut bytes = Vec::new();
+    let length = is_fit(&file.metadata()?)?;
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+    // It may grow while it is read.
     file.take(bytes_max + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bytes_max {
         return Err(ReadError::TooLarge { bytes_max });
@@ -133,23 +139,35 @@ pub(crate) fn read_text(path: &Path, bytes_max: u64) -> Result<String, ReadError
     String::from_utf8(read(path, bytes_max)?).map_err(|_| ReadError::NotText)
 }
 
-fn kind(metadata: &Metadata) -> &'static str {
+/// What it is, if it is no file.
+fn kind(metadata: &Metadata) -> Option<&'static str> {
     let kind = metadata.file_type();
-    if kind.is_dir() {
-        "directory"
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("directory")
     } else if kind.is_fifo() {
-        "pipe"
+        Some("pipe")
     } else if kind.is_socket() {
-        "socket"
+        Some("socket")
     } else {
-        "device"
+        Some("device")
     }
 }
 
-/// How a file of a folder is called in faults: `routes.d/demo.toml`.
+/// How a file of a folder is called in faults: `routes.d/demo.toml`. Control characters are escaped: a name may hold
+/// line breaks, and sequences that the terminal would obey on which it is shown.
 pub(crate) fn shown(folder: &Path, name: &str) -> String {
     let folder = folder.file_name().map(PathBuf::from).unwrap_or_default();
-    folder.join(name).display().to_string()
+    let mut shown = String::with_capacity(name.len());
+    for character in folder.join(name).display().to_string().chars() {
+        if character.is_control() {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -174,8 +192,19 @@ mod tests {
         assert_eq!(read(&path, 5).unwrap(), b"12345");
         assert!(matches!(read(&path, 4), Err(ReadError::TooLarge { bytes_max: 4 })));
         assert!(matches!(read(folder.path(), 5), Err(ReadError::NotAFile("directory"))));
+        let socket = folder.path().join("b.toml");
+        drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+        assert!(matches!(read(&socket, 5), Err(ReadError::NotAFile("socket"))));
         std::fs::write(&path, [0xff]).unwrap();
         assert!(matches!(read_text(&path, 5), Err(ReadError::NotText)));
+    }
+
+    #[test]
+    fn names_are_shown_on_one_line() {
+        let shown = |name| shown(Path::new("/etc/sluice/plugins.d"), name);
+        assert_eq!(shown("kätzchen 猫.wasm"), "plugins.d/kätzchen 猫.wasm");
+        assert_eq!(shown("a\nb.wasm"), "plugins.d/a\\nb.wasm");
+        assert_eq!(shown("\u{1b}[2J.wasm"), "plugins.d/\\u{1b}[2J.wasm");
     }
 
     #[test]
