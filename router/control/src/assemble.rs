@@ -1,44 +1,52 @@
 //! Assembling: policy texts and plugin files -> a complete candidate, or every fault of them at once.
 //!
-//! Blocking, and free of the runtime: the builder runs it in the workshop, `sluice check` runs it by itself.
+//! A plugin whose file is at fault holds nothing else back: the digest that served goes on, or its seat stays empty, as
+//! the policy says (`release/choice.rs`). Blocking, and free of the runtime: the builder runs it in the workshop,
+//! `sluice check` runs it by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use sluice_policy::{Policy, Source};
-use sluice_snapshot::{Cells, Plugin, PluginKey};
-use sluice_wasm::{Artifact, Engine, LoadError};
+use sluice_policy::{Policy, TrialSpec};
+use sluice_snapshot::plugin::Trial;
+use sluice_snapshot::{Cells, PluginKey, Seat};
+use sluice_wasm::{Artifact, Engine};
 
+use crate::examine::Examiner;
 use crate::fault::{Fault, FaultSource, chain};
-use crate::folder::{self, PLUGIN_FILE_BYTES_MAX, Stamp};
-use crate::input::{Input, PluginFile};
+use crate::input::Input;
 use crate::last_good::LastGood;
-use crate::load::{self, Blueprint, Loaded, Refusal};
+use crate::load;
+use crate::place::{Candidate, Member, Place, Tried};
+use crate::plugin_info::{PluginInfo, PluginState};
 use crate::references;
-use crate::status::{PluginInfo, PluginState};
+use crate::release::choice::{Choice, Situation, choose, fall_back};
+use crate::release::ledger::{Ledger, short};
 
 /// Plugin files that a hint lists.
 const FILES_NAMED_MAX: usize = 8;
+/// Instances of all plugins: one per worker, a spare and a probe each, twice for a plugin that may be on trial. On 64 bit
+/// each reserves 4 GiB of address space, of which a process has 128 TiB: this is a quarter, so that two revisions fit.
+pub(crate) const INSTANCES_MAX: usize = 8_192;
+/// Instances of a plugin beside those of the workers: the spare and the probe.
+const INSTANCES_BESIDE: usize = 2;
 
-/// Compiles each file once, and remembers what came of it while the file stays as it is.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct Assembler {
-    engine: Engine,
+    examiner: Examiner,
     cells: Arc<Cells>,
     workers: usize,
-    /// Keeps the bytes of what compiles; `None` = keeps nothing.
-    last_good: Option<Arc<LastGood>>,
-    files: BTreeMap<PathBuf, Examined>,
 }
 
-/// What came of a plugin file.
-#[derive(Debug)]
-struct Examined {
-    stamp: Stamp,
-    compiled: Result<Artifact, String>,
-    /// Whether it would start without any configuration; tried only while no policy names it.
-    alone: Option<Result<(), String>>,
+/// What an input is assembled on.
+#[derive(Debug, Default)]
+pub(crate) struct Ground {
+    /// What can be shared.
+    pub(crate) serving: Vec<Seat>,
+    /// By name of the plugin. Empty = each file serves at once, as in a revision that is served again.
+    pub(crate) ledgers: BTreeMap<String, Ledger>,
+    pub(crate) now_ms: u64,
 }
 
 /// What came of an input.
@@ -46,48 +54,34 @@ struct Examined {
 pub(crate) struct Assembly {
     /// Complete, or missing because of a fault.
     pub(crate) candidate: Option<Candidate>,
-    /// Everything that is wrong, with unused files too.
+    /// Everything that is wrong, with unused files and with plugins that are replaced too.
     pub(crate) faults: Vec<Fault>,
     /// Plugins and files that are refused or unused.
     pub(crate) plugins: Vec<PluginInfo>,
+    /// Digest of the file of each plugin that the policy names, if it compiles; `None` = there is no policy.
+    pub(crate) digests: Option<BTreeMap<String, String>>,
+    /// True if something else than its file serves for a plugin, or nothing, because its file is at fault.
+    pub(crate) is_replaced: bool,
 }
 
-/// What could be published.
-#[derive(Debug)]
-pub(crate) struct Candidate {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) sources: Vec<Source>,
-    /// Parallel to the policy's plugins.
-    pub(crate) members: Vec<Member>,
-}
-
-/// A plugin of a candidate.
-#[derive(Debug)]
-pub(crate) enum Member {
-    /// Serves already, and is the same.
-    Kept(Arc<Plugin>),
-    /// Made for this candidate.
-    New(Box<Loaded>),
-}
-
-impl Member {
-    pub(crate) const fn plugin(&self) -> &Arc<Plugin> {
-        match self {
-            Self::Kept(plugin) => plugin,
-            Self::New(loaded) => &loaded.plugin,
-        }
-    }
+/// One plugin of a policy on its way to a place.
+struct Task<'a> {
+    ground: &'a Ground,
+    policy: &'a Policy,
+    index: usize,
+    /// How faults call its file.
+    shown: Option<String>,
 }
 
 impl Assembler {
     pub(crate) fn new(engine: Engine, cells: Arc<Cells>, workers: usize, last_good: Option<Arc<LastGood>>) -> Self {
-        Self { engine, cells, workers, last_good, files: BTreeMap::new() }
+        Self { examiner: Examiner::new(engine, last_good), cells, workers }
     }
 
-    /// Turns `input` into a candidate that shares what it can with `serving`. Blocking: it may compile.
-    pub(crate) fn assemble(&mut self, input: &Input, serving: &[Arc<Plugin>]) -> Assembly {
+    /// Turns `input` into a candidate that shares what it can with what serves. Blocking: it may compile.
+    pub(crate) fn assemble(&mut self, input: &Input, ground: &Ground) -> Assembly {
         let mut assembly = Assembly { faults: input.faults.clone(), ..Assembly::default() };
-        self.files.retain(|path, _| input.plugin_files.values().any(|file| file.path == *path));
+        self.examiner.forget_others(input);
         let policy = match sluice_policy::parse(&input.sources) {
             Ok(policy) => policy,
             Err(faults) => {
@@ -95,104 +89,181 @@ impl Assembler {
                 return assembly;
             }
         };
-        let members: Vec<Option<Member>> =
-            (0..policy.plugins.len()).map(|index| self.member(&mut assembly, input, &policy, index, serving)).collect();
-        let complete = assembly.faults.is_empty();
+        let unread = input.faults.iter().any(|fault| fault.source == FaultSource::Policy);
+        if let Some(fault) = self.too_many(&policy) {
+            assembly.faults.push(fault);
+            return assembly;
+        }
+        assembly.digests = Some(BTreeMap::new());
+        let places: Vec<Option<Place>> =
+            (0..policy.plugins.len()).map(|index| self.place(&mut assembly, input, ground, &policy, index)).collect();
         self.look_at_unused(&mut assembly, input, &policy);
-        if let (true, Some(members)) = (complete, members.into_iter().collect()) {
-            assembly.candidate = Some(Candidate { policy: Arc::new(policy), sources: input.sources.clone(), members });
+        if let (false, Some(places)) = (unread, places.into_iter().collect()) {
+            assembly.candidate = Some(Candidate { policy: Arc::new(policy), sources: input.sources.clone(), places });
         }
         assembly
     }
 
-    /// Digests of all files that are known to compile.
-    pub(crate) fn digests(&self) -> BTreeSet<String> {
-        self.files.values().filter_map(|file| Some(file.compiled.as_ref().ok()?.digest().to_string())).collect()
+    /// The plugin of this index with a digest that served before. Blocking: it may compile.
+    pub(crate) fn earlier(
+        &self,
+        ground: &Ground,
+        policy: &Policy,
+        index: usize,
+        digest: &str,
+    ) -> Result<Member, Box<Fault>> {
+        let task = Task { ground, policy, index, shown: None };
+        let artifact = self.examiner.kept(digest, &ground.serving).map_err(|message| task.fault(message))?;
+        self.member(&task, &artifact)
     }
 
-    /// The plugin of this index, kept or made; `None` = at fault.
-    fn member(
+    /// Digests of all files that are known to compile.
+    pub(crate) fn digests(&self) -> BTreeSet<String> {
+        self.examiner.digests()
+    }
+
+    fn too_many(&self, policy: &Policy) -> Option<Fault> {
+        let on_trial = policy.plugins.iter().filter(|spec| spec.release.trial.is_some()).count();
+        let plugins = policy.plugins.len() + on_trial;
+        let instances = plugins.saturating_mul(self.workers + INSTANCES_BESIDE);
+        (instances > INSTANCES_MAX).then(|| {
+            let message = format!(
+                "{} plugins, {on_trial} of them with a trial, need {instances} instances on {} workers; at most \
+                 {INSTANCES_MAX} may live",
+                policy.plugins.len(),
+                self.workers
+            );
+            Fault::new(FaultSource::Policy, "plugins", message)
+        })
+    }
+
+    /// The place of the plugin of this index; `None` = it holds the policy back.
+    fn place(
         &mut self,
         assembly: &mut Assembly,
         input: &Input,
+        ground: &Ground,
         policy: &Policy,
         index: usize,
-        serving: &[Arc<Plugin>],
-    ) -> Option<Member> {
+    ) -> Option<Place> {
         let spec = &policy.plugins[index];
-        match self.try_member(input, policy, index, serving) {
-            Ok(member) => Some(member),
+        let unknown = Ledger::default();
+        let file = input.plugin_file(spec);
+        let task = Task { ground, policy, index, shown: file.map(|file| file.shown.clone()) };
+        let found = match file {
+            Some(file) => self.examiner.artifact(file).map_err(|message| task.fault(message)),
+            None => Err(task.missing(input)),
+        };
+        let digest = found.as_ref().ok().map(|artifact| artifact.digest().to_string());
+        let known = assembly.digests.get_or_insert_default();
+        known.extend(digest.clone().map(|digest| (spec.name.clone(), digest)));
+        let situation = Situation {
+            folder: digest.as_deref(),
+            ledger: ground.ledgers.get(&spec.name).unwrap_or(&unknown),
+            has_trial: spec.release.trial.is_some(),
+            on_load_failure: spec.on_failure.load,
+        };
+        let mut faults = Vec::new();
+        let place = match found {
+            Ok(artifact) => self.place_of_file(&task, situation, &artifact, &mut faults),
             Err(fault) => {
-                let info = PluginInfo::named(&spec.name, &spec.file, PluginState::Refused);
-                assembly.plugins.push(PluginInfo { fault: Some(fault.message.clone()), ..info });
-                assembly.faults.push(*fault);
+                let choice = fall_back(situation, None);
+                faults.push(*fault);
+                self.place_without_file(&task, choice, &mut faults)
+            }
+        };
+        if let Some(fault) = faults.first() {
+            let info = PluginInfo::named(&spec.name, &spec.file, PluginState::Refused);
+            assembly.plugins.push(PluginInfo { fault: Some(fault.message.clone()), ..info });
+        }
+        assembly.is_replaced |= !faults.is_empty();
+        assembly.faults.append(&mut faults);
+        place
+    }
+
+    /// The place of a plugin whose file compiles.
+    fn place_of_file(
+        &self,
+        task: &Task<'_>,
+        situation: Situation<'_>,
+        artifact: &Artifact,
+        faults: &mut Vec<Fault>,
+    ) -> Option<Place> {
+        let choice = choose(situation);
+        let main = match &choice {
+            Choice::Trial { main } => self.earlier(task.ground, task.policy, task.index, main).ok(),
+            Choice::Folder => None,
+            Choice::Held { hold, .. } => {
+                if hold.is_quarantined {
+                    faults.push(task.quarantined(&hold.digest, &hold.reason));
+                }
+                return self.place_without_file(task, choice, faults);
+            }
+            Choice::FallBack { .. } | Choice::Empty(_) | Choice::Refused => {
+                let reason = situation.folder.and_then(|digest| situation.ledger.held(digest)).map(|hold| hold.reason);
+                let digest = situation.folder.unwrap_or_default();
+                faults.push(task.quarantined(digest, &reason.unwrap_or_default()));
+                return self.place_without_file(task, choice, faults);
+            }
+        };
+        match (self.member(task, artifact), main, task.spec().release.trial) {
+            (Ok(member), Some(main), Some(spec)) => {
+                Some(Place::Taken { member: main, tried: Some(task.tried(member, &spec)) })
+            }
+            (Ok(member), ..) => Some(Place::of(member)),
+            (Err(fault), ..) => {
+                faults.push(*fault);
+                self.place_without_file(task, fall_back(situation, situation.folder), faults)
+            }
+        }
+    }
+
+    /// The place of a plugin whose file must not serve, or cannot: why is the last of `faults`, if it is one.
+    fn place_without_file(&self, task: &Task<'_>, choice: Choice, faults: &mut Vec<Fault>) -> Option<Place> {
+        match choice {
+            Choice::Held { main, .. } | Choice::FallBack { main } | Choice::Trial { main } => {
+                match self.earlier(task.ground, task.policy, task.index, &main) {
+                    Ok(member) => {
+                        let version = &member.plugin().artifact.manifest().version;
+                        task.hint(faults, &format!("digest {} ({version}) serves meanwhile", short(&main)));
+                        Some(Place::of(member))
+                    }
+                    Err(fault) => {
+                        faults.push(*fault);
+                        None
+                    }
+                }
+            }
+            Choice::Empty(policy) => {
+                task.hint(faults, "the policy goes on without it meanwhile, as its on_failure.load says");
+                Some(Place::Empty(policy))
+            }
+            Choice::Refused | Choice::Folder => {
+                if !task.is_known() {
+                    task.hint(
+                        faults,
+                        "no digest of it served before that could serve meanwhile, so the policy waits for it; \
+                         on_failure = { load = \"open\" } lets it go on without",
+                    );
+                }
                 None
             }
         }
     }
 
-    fn try_member(
-        &mut self,
-        input: &Input,
-        policy: &Policy,
-        index: usize,
-        serving: &[Arc<Plugin>],
-    ) -> Result<Member, Box<Fault>> {
-        let spec = &policy.plugins[index];
-        let fault = |message: String| Box::new(Fault::new(FaultSource::Plugin, &spec.name, message));
-        let Some(file) = input.plugin_files.get(&spec.file) else {
-            let message = format!("there is no file `{}` in the plugin folder", spec.file);
-            return Err(Box::new(Fault { hint: Some(files_hint(input)), ..*fault(message) }));
-        };
-        let fault = |message: String| Box::new(fault(message).in_file(&file.shown));
-        let artifact = self.artifact(file).map_err(fault)?;
-        let key = PluginKey::of(&artifact, spec);
-        let kept = serving.iter().find(|plugin| plugin.key == key);
+    fn member(&self, task: &Task<'_>, artifact: &Artifact) -> Result<Member, Box<Fault>> {
+        let spec = task.spec();
+        let key = PluginKey::of(artifact, spec);
+        let kept = task.ground.serving.iter().flat_map(Seat::occupants).find(|plugin| plugin.key == key);
         let member = match kept {
             Some(plugin) => Member::Kept(Arc::clone(plugin)),
             None => {
-                let loaded = load::load(&artifact, spec, &self.cells, self.workers);
-                Member::New(Box::new(loaded.map_err(|refusal| fault(chain(&refusal)))?))
+                let loaded = load::load(artifact, spec, &self.cells, self.workers);
+                Member::New(Box::new(loaded.map_err(|refusal| task.fault(chain(&refusal)))?))
             }
         };
-        references::check(policy, index, member.plugin()).map_err(fault)?;
+        references::check(task.policy, task.index, member.plugin()).map_err(|message| task.fault(message))?;
         Ok(member)
-    }
-
-    /// The compiled file, compiled anew only if the file moved.
-    fn artifact(&mut self, file: &PluginFile) -> Result<Artifact, String> {
-        let stamp = Stamp::read(&file.path).ok_or("the file is gone, or a link that leads nowhere")?;
-        match self.files.get(&file.path) {
-            Some(known) if known.stamp == stamp => known.compiled.clone(),
-            _ => {
-                let compiled = self.compile(file);
-                let examined = Examined { stamp, compiled: compiled.clone(), alone: None };
-                self.files.insert(file.path.clone(), examined);
-                compiled
-            }
-        }
-    }
-
-    fn compile(&self, file: &PluginFile) -> Result<Artifact, String> {
-        let bytes = folder::read(&file.path, PLUGIN_FILE_BYTES_MAX).map_err(|error| chain(&error))?;
-        let artifact = match self.known(&sluice_wasm::Digest::of(&bytes)) {
-            Some(artifact) => artifact,
-            None => self.engine.compile(&bytes).map_err(|error| chain(&error))?,
-        };
-        let digest = artifact.digest().to_string();
-        if file.digest.as_ref().is_some_and(|expected| *expected != digest) {
-            return Err("the kept file is not the one that was kept".to_owned());
-        }
-        if let Some(Err(error)) = self.last_good.as_ref().map(|kept| kept.keep(&digest, &bytes)) {
-            tracing::warn!(%error, file = file.shown, "plugin file not kept for the next start");
-        }
-        Ok(artifact)
-    }
-
-    /// The same bytes under another name, or under this one before it was touched.
-    fn known(&self, digest: &sluice_wasm::Digest) -> Option<Artifact> {
-        let compiled = self.files.values().filter_map(|file| file.compiled.as_ref().ok());
-        compiled.into_iter().find(|artifact| artifact.digest() == digest).cloned()
     }
 
     /// Examines files that no policy names: what is wrong with them is shown, and stops nothing.
@@ -200,17 +271,11 @@ impl Assembler {
         let unused =
             input.plugin_files.iter().filter(|(name, _)| !policy.plugins.iter().any(|spec| spec.file == **name));
         for (name, file) in unused {
-            let compiled = self.artifact(file);
-            let tried = compiled.and_then(|artifact| self.start_alone(file, &artifact).map(|()| artifact));
+            let compiled = self.examiner.artifact(file);
+            let tried = compiled
+                .and_then(|artifact| self.examiner.start_alone(file, &artifact, &self.cells).map(|()| artifact));
             assembly.plugins.push(match tried {
-                Ok(artifact) => {
-                    let manifest = artifact.manifest();
-                    PluginInfo {
-                        digest: Some(artifact.digest().to_string()),
-                        version: Some(manifest.version.clone()),
-                        ..PluginInfo::named(&manifest.name, name, PluginState::Unused)
-                    }
-                }
+                Ok(artifact) => PluginInfo::unused(name, &artifact),
                 Err(message) => {
                     let fault = Fault::new(FaultSource::Plugin, &file.shown, &message).in_file(&file.shown);
                     assembly.faults.push(fault);
@@ -219,20 +284,52 @@ impl Assembler {
             });
         }
     }
-
-    fn start_alone(&mut self, file: &PluginFile, artifact: &Artifact) -> Result<(), String> {
-        let Some(examined) = self.files.get_mut(&file.path) else { return Ok(()) };
-        let cells = &self.cells;
-        examined.alone.get_or_insert_with(|| start_alone(artifact, cells)).clone()
-    }
 }
 
-/// Starts a plugin that has everything it needs and no configuration. That it wants one is no fault.
-fn start_alone(artifact: &Artifact, cells: &Cells) -> Result<(), String> {
-    match Blueprint::alone(artifact.clone()).instance(cells) {
-        Ok(_) => Ok(()),
-        Err(Refusal::Load(LoadError::Config { .. })) => Ok(()),
-        Err(refusal) => Err(chain(&refusal)),
+impl Task<'_> {
+    fn spec(&self) -> &sluice_policy::Plugin {
+        &self.policy.plugins[self.index]
+    }
+
+    /// True if a digest of it served before.
+    fn is_known(&self) -> bool {
+        self.ground.ledgers.get(&self.spec().name).is_some_and(|ledger| ledger.serving().is_some())
+    }
+
+    fn fault(&self, message: String) -> Box<Fault> {
+        let fault = Fault::new(FaultSource::Plugin, &self.spec().name, message);
+        Box::new(match &self.shown {
+            Some(shown) => fault.in_file(shown),
+            None => fault,
+        })
+    }
+
+    fn missing(&self, input: &Input) -> Box<Fault> {
+        let message = format!("there is no file `{}` in the plugin folder", self.spec().file);
+        Box::new(Fault { hint: Some(files_hint(input)), ..*self.fault(message) })
+    }
+
+    fn quarantined(&self, digest: &str, reason: &str) -> Fault {
+        let message = format!("digest {} is quarantined, for it was over its budget: {reason}", short(digest));
+        let hint = format!("another file takes over; `sluice plugin release {}` lets this one serve", self.spec().name);
+        Fault { hint: Some(hint), ..*self.fault(message) }
+    }
+
+    /// Says more about the last fault, if there is one.
+    fn hint(&self, faults: &mut [Fault], text: &str) {
+        if let Some(fault) = faults.last_mut() {
+            fault.hint = Some(fault.hint.take().map_or_else(|| text.to_owned(), |hint| format!("{hint}; {text}")));
+        }
+    }
+
+    /// The trial of `member`: the one that is on its way, if it is the same.
+    fn tried(&self, member: Member, spec: &TrialSpec) -> Tried {
+        let is_same = |trial: &&Arc<Trial>| {
+            Arc::ptr_eq(&trial.plugin, member.plugin()) && trial.mode == spec.mode && trial.share == spec.share
+        };
+        let known = self.ground.serving.iter().filter_map(Seat::trial).find(is_same).cloned();
+        let begin = || Arc::new(Trial::new(Arc::clone(member.plugin()), spec.mode, spec.share, self.ground.now_ms));
+        Tried { trial: known.unwrap_or_else(begin), member }
     }
 }
 

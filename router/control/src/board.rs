@@ -2,15 +2,18 @@
 //!
 //! A fault is logged once when it appears and once when it goes.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sluice_snapshot::Plugin;
+use sluice_snapshot::PluginKey;
 use tokio::sync::broadcast;
 
 use crate::clock::now_ms;
 use crate::fault::{FAULTS_MAX, Fault, FaultSource};
 use crate::history::Pinned;
-use crate::status::{PluginInfo, Reloads, StoreStatus};
+use crate::plugin_info::PluginInfo;
+use crate::release::course::Course;
+use crate::status::{Reloads, StoreStatus};
 
 /// Changes that a slow listener may miss before it is told that it missed some; it reads everything anew anyway.
 const CHANGES_WAITING_MAX: usize = 16;
@@ -29,8 +32,12 @@ pub(crate) struct Content {
     pub(crate) store: StoreStatus,
     pub(crate) reloads: Reloads,
     pub(crate) published_ms: u64,
-    /// The plugins of the current snapshot.
-    pub(crate) serving: Vec<Serving>,
+    /// What is known of the plugins of the current snapshot, and of the one before.
+    pub(crate) dossiers: BTreeMap<PluginKey, Dossier>,
+    /// Trials and watches that are on their way, by name of the plugin.
+    pub(crate) courses: BTreeMap<String, Course>,
+    /// Digest of the file of each plugin in the folder, as the last build saw it, by name of the plugin.
+    pub(crate) digests: BTreeMap<String, String>,
     /// What the last build saw in the plugin folder that does not serve, or should not.
     pub(crate) plugins: Vec<PluginInfo>,
     pub(crate) alerts_dropped: u64,
@@ -38,12 +45,9 @@ pub(crate) struct Content {
     pub(crate) pinned: Option<Pinned>,
 }
 
-/// What is shown of a plugin that serves.
-#[derive(Clone, Debug)]
-pub(crate) struct Serving {
-    pub(crate) plugin: Arc<Plugin>,
-    /// File name in the plugin folder.
-    pub(crate) file: String,
+/// What is shown of a plugin beside what its snapshot knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dossier {
     /// Linear memory of a fresh instance.
     pub(crate) memory_bytes: usize,
     /// How often this name was loaded.
@@ -59,7 +63,9 @@ impl Board {
             store,
             reloads: Reloads::default(),
             published_ms: 0,
-            serving: Vec::new(),
+            dossiers: BTreeMap::new(),
+            courses: BTreeMap::new(),
+            digests: BTreeMap::new(),
             plugins: Vec::new(),
             alerts_dropped: 0,
             pinned: None,

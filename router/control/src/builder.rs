@@ -1,44 +1,49 @@
-//! The builder: the single writer of snapshots. Change -> settle -> assemble -> admit -> keep as last good.
+//! The builder: the single writer of snapshots. Change -> settle -> assemble -> `publish` -> keep as last good.
 //!
-//! Between two builds it carries out the operator's orders (`rollback`).
-//!
-//! It looks at everything anew at each change, so changes may be merged or lost as long as one is left. Whatever is
-//! wrong with an input, the last good revision goes on serving and the board says why.
+//! Between two builds it carries out the operator's orders (`rollback` of revisions, `plugins`), and judges new digests
+//! of plugins (`judging`). It looks at everything anew at each change, so changes may be merged or lost as long as one is
+//! left. Whatever is wrong with an input, the last good revision goes on serving and the board says why; what is wrong
+//! with a plugin's file holds back that plugin alone.
 
+mod judging;
+pub(crate) mod plugins;
+mod publish;
 pub(crate) mod rollback;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use sluice_policy::{Diff, Folders, Source};
-use sluice_snapshot::{Plugin, Seat, Snapshot};
+use futures_util::future::{Fuse, FusedFuture, FutureExt};
+use sluice_policy::{Folders, Source};
+use sluice_snapshot::Snapshot;
 use sluice_wasm::Engine;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval};
 
-use crate::assemble::{Assembler, Assembly, Candidate, Member};
-use crate::board::Serving;
+use crate::assemble::{Assembler, Assembly, Ground};
+use crate::builder::publish::{BY_FOLDER, BY_REVISION, Cause};
 use crate::builder::rollback::{Order, PIN_SUBJECT};
 use crate::clock::now_ms;
 use crate::fault::{Fault, FaultSource, chain};
-use crate::folder::{self, Listing, PLUGIN_EXTENSION, POLICY_EXTENSION};
 use crate::gate::Gate;
-use crate::history::{Pin, Record};
+use crate::history::Pin;
 use crate::input::Input;
 use crate::last_good::{LastGood, Manifest};
+use crate::place::Candidate;
+use crate::reaper;
+use crate::release::course::Course;
+use crate::release::ledger::Ledger;
+use crate::settle::Reader;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 use crate::workshop::Workshop;
-use crate::{reaper, upstreams};
 
 /// Changes that wait; all of them mean the same: look again.
 pub(crate) const CHANGES_WAITING_MAX: usize = 16;
-/// Files must stand still for this long before they are read: editors and `cp` write in steps, a few ms apart.
-const SETTLE: Duration = Duration::from_millis(100);
-/// Rounds of [`SETTLE`] after which a folder that never stands still is read all the same. What is half written then
-/// is refused, and read again once it moved.
-const SETTLE_ROUNDS_MAX: usize = 20;
+/// How often new digests of plugins are judged.
+const JUDGE_EVERY: Duration = Duration::from_millis(250);
 
 /// How faults call the folder of kept revisions.
 const HISTORY_SUBJECT: &str = "history";
@@ -54,6 +59,8 @@ pub(crate) enum Change {
     Plugins,
     /// The state that a refused plugin failed on may have changed.
     State,
+    /// A digest in the plugin folder must not serve any more.
+    Quarantine,
 }
 
 /// See the module.
@@ -65,7 +72,9 @@ pub(crate) struct Builder {
     workshop: Workshop,
     assembler: Arc<Mutex<Assembler>>,
     last_good: Arc<LastGood>,
-    folders: Arc<Folders>,
+    reader: Reader,
+    /// To look again after a decision of its own.
+    changes: mpsc::Sender<Change>,
     /// Old snapshots on their way to be dropped.
     reaper: mpsc::Sender<Arc<Snapshot>>,
     /// The revision that serves; 0 = none yet.
@@ -76,19 +85,25 @@ pub(crate) struct Builder {
     sources: Vec<Source>,
     /// What holds the files back.
     pin: Option<Pin>,
+    /// Trials and watches that are on their way, by name of the plugin.
+    courses: BTreeMap<String, Course>,
+}
+
+/// What a builder works with.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) engine: Engine,
+    pub(crate) workshop: Workshop,
+    pub(crate) last_good: LastGood,
+    pub(crate) folders: Folders,
+    pub(crate) changes: mpsc::Sender<Change>,
 }
 
 impl Builder {
     /// A builder that has built nothing, and the reaper of what it will replace.
-    pub(crate) fn new(
-        tasks: &Tasks,
-        shared: &Arc<Shared>,
-        gate: &Arc<Gate>,
-        engine: Engine,
-        workshop: Workshop,
-        last_good: LastGood,
-        folders: Folders,
-    ) -> Self {
+    pub(crate) fn new(tasks: &Tasks, shared: &Arc<Shared>, tools: Tools) -> Self {
+        let Tools { gate, engine, workshop, last_good, folders, changes } = tools;
         let (reaper, reaped) = mpsc::channel(reaper::SNAPSHOTS_WAITING_MAX);
         tasks.spawn("reaper", reaper::run(reaped, Arc::clone(&shared.traffic), tasks.clone()));
         let last_good = Arc::new(last_good);
@@ -97,16 +112,18 @@ impl Builder {
         Self {
             tasks: tasks.clone(),
             shared: Arc::clone(shared),
-            gate: Arc::clone(gate),
+            gate,
             workshop,
             assembler: Arc::new(Mutex::new(assembler)),
             last_good,
-            folders: Arc::new(folders),
+            reader: Reader::new(tasks, folders),
+            changes,
             reaper,
             revision: watch::channel(0).0,
             newest: 0,
             sources: Vec::new(),
             pin: None,
+            courses: BTreeMap::new(),
         }
     }
 
@@ -132,7 +149,7 @@ impl Builder {
             Some(pin) => self.start_pinned(pin).await,
             None => false,
         };
-        let input = self.read().await;
+        let input = self.reader.read().await;
         if !self.build(input).await
             && !pinned
             && let Some(kept) = kept
@@ -144,79 +161,59 @@ impl Builder {
     /// Builds at each change until control stops. A build that has begun is finished: what was published is kept.
     pub(crate) async fn run(mut self, mut changes: mpsc::Receiver<Change>, mut orders: mpsc::Receiver<Order>) {
         let stop = self.tasks.stop().clone();
+        let mut ticks = interval(JUDGE_EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        // Beside orders and judgements, which do not wait until files stand still.
+        let mut settled = pin!(Fuse::terminated());
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(change) = changes.recv() => {
+                // What comes while files settle is seen by that.
+                Some(change) = changes.recv() => if settled.is_terminated() {
                     tracing::debug!(?change, "change seen");
-                    let input = self.read_settled(&mut changes).await;
-                    if self.build(input).await {
-                        self.shared.board.set(FaultSource::Store, PIN_SUBJECT, None);
-                    }
-                }
+                    settled.set(self.reader.clone().read_settled().fuse());
+                },
+                input = &mut settled => if self.build(input).await {
+                    self.shared.board.set(FaultSource::Store, PIN_SUBJECT, None);
+                },
                 Some(order) = orders.recv() => self.carry_out(order).await,
+                _now = ticks.tick(), if !self.courses.is_empty() => self.judge().await,
             }
         }
-    }
-
-    /// Reads both folders once they stand still. What moved while it was read is read again: a file that is just being
-    /// rewritten in place is empty for a moment, and an empty policy is a valid one.
-    async fn read_settled(&self, changes: &mut mpsc::Receiver<Change>) -> Input {
-        let mut before = self.listings().await;
-        for _ in 0..SETTLE_ROUNDS_MAX {
-            sleep(SETTLE).await;
-            let settled = self.listings().await;
-            if settled == before {
-                while changes.try_recv().is_ok() {}
-                let input = self.read().await;
-                if self.listings().await == settled {
-                    return input;
-                }
-            }
-            before = settled;
-        }
-        self.read().await
-    }
-
-    async fn read(&self) -> Input {
-        let folders = Arc::clone(&self.folders);
-        self.tasks.blocking(move || Input::read(&folders)).await.unwrap_or_default()
-    }
-
-    async fn listings(&self) -> Option<(Listing, Listing)> {
-        let folders = Arc::clone(&self.folders);
-        let list = move || {
-            let policy = folder::list(&folders.routes, POLICY_EXTENSION).unwrap_or_default();
-            (policy, folder::list(&folders.plugins, PLUGIN_EXTENSION).unwrap_or_default())
-        };
-        self.tasks.blocking(list).await
     }
 
     /// Builds what was in the folders; true if it serves now. While a pinned revision holds them back, they are only
     /// tried, so that what is wrong with them is shown.
     async fn build(&mut self, input: Input) -> bool {
         let is_held = self.is_held(&input).await;
-        let Assembly { candidate, mut faults, plugins } = self.assemble(input).await;
+        let Assembly { candidate, mut faults, plugins, digests, is_replaced } =
+            self.assemble(input, self.shared.ledgers.all()).await;
+        // Before anything is published: who sees the revision sees what goes with it.
+        self.shared.board.update(|content| {
+            content.plugins = plugins;
+            content.digests = digests.clone().unwrap_or_else(|| std::mem::take(&mut content.digests));
+        });
         let serves = match candidate {
             None => false,
             Some(_) if is_held => false,
             Some(candidate) if self.serves(&candidate) => true,
-            Some(candidate) => match self.publish(candidate, self.newest + 1, None).await {
-                Ok(()) => true,
-                Err(fault) => {
-                    faults.push(*fault);
-                    false
-                }
-            },
+            Some(candidate) => {
+                let cause = Cause { is_watched: true, ..Cause::new(BY_FOLDER) };
+                let published = self.publish(candidate, self.newest + 1, cause).await;
+                published.map_err(|fault| faults.push(*fault)).is_ok()
+            }
         };
-        self.shared.board.update(|content| content.plugins = plugins);
+        if serves && let Some(digests) = digests {
+            self.end_holds(&digests).await;
+        }
         let moved = self.shared.board.replace(&[FaultSource::Policy, FaultSource::Plugin], faults);
         if serves && self.pin.is_some() {
             self.release().await;
         }
-        if !serves && moved && !is_held {
+        if moved && !is_held && (!serves || is_replaced) {
             self.shared.board.update(|content| content.reloads.refused += 1);
-            tracing::warn!(serving = *self.revision.borrow(), "input refused, the last good revision stays");
+            let serving = *self.revision.borrow();
+            tracing::warn!(serving, all = !serves, "input refused, what was last good stays");
         }
         serves
     }
@@ -224,142 +221,38 @@ impl Builder {
     /// Serves the kept revision beside the faults of what is in the folders.
     async fn serve_kept(&mut self, kept: &Manifest) {
         let input = self.last_good.input(kept);
-        let Assembly { candidate, mut faults, .. } = self.assemble(input).await;
-        if let Some(candidate) = candidate
-            && let Err(fault) = self.publish(candidate, kept.revision, None).await
-        {
-            faults.push(*fault);
-        }
-        let fault = faults.first().map(|fault| format!("the last good revision cannot be served: {}", fault.message));
+        let Assembly { candidate, faults, .. } = self.assemble(input, BTreeMap::new()).await;
+        let fault = match candidate {
+            Some(candidate) => {
+                self.publish(candidate, kept.revision, Cause::new(BY_REVISION)).await.err().map(|fault| *fault)
+            }
+            None => faults.into_iter().next(),
+        };
+        let fault = fault.map(|fault| format!("the last good revision cannot be served: {}", fault.message));
         self.shared.board.set(FaultSource::Store, LAST_GOOD_SUBJECT, fault);
     }
 
-    async fn assemble(&self, input: Input) -> Assembly {
+    async fn assemble(&self, input: Input, ledgers: BTreeMap<String, Ledger>) -> Assembly {
         let assembler = Arc::clone(&self.assembler);
-        let serving: Vec<Arc<Plugin>> = self.shared.published.load().1.plugins().cloned().collect();
-        let job = move || assembler.lock().unwrap_or_else(PoisonError::into_inner).assemble(&input, &serving);
+        let ground = self.ground(ledgers);
+        let job = move || assembler.lock().unwrap_or_else(PoisonError::into_inner).assemble(&input, &ground);
         self.workshop.run(job).await.unwrap_or_else(|| {
             let fault = Fault::new(FaultSource::Plugin, "compile thread", "it failed on this input; the log says how");
             Assembly { faults: vec![fault], ..Assembly::default() }
         })
     }
 
+    /// What serves, to assemble on.
+    fn ground(&self, ledgers: BTreeMap<String, Ledger>) -> Ground {
+        let serving = self.shared.published.load().1.seats.clone();
+        Ground { serving, ledgers, now_ms: now_ms() }
+    }
+
     /// True if the candidate is what serves already.
     fn serves(&self, candidate: &Candidate) -> bool {
-        let all_kept = candidate.members.iter().all(|member| matches!(member, Member::Kept(_)));
+        let seats = &self.shared.published.load().1.seats;
+        let all_kept = candidate.places.len() == seats.len()
+            && candidate.places.iter().zip(seats).all(|(place, seat)| place.is(seat));
         *self.revision.borrow() > 0 && all_kept && candidate.sources == self.sources
     }
-
-    async fn publish(
-        &mut self,
-        candidate: Candidate,
-        revision: u64,
-        rollback_of: Option<u64>,
-    ) -> Result<(), Box<Fault>> {
-        let sources = candidate.sources.clone();
-        let serving = self.serving(&candidate);
-        let (routes, plugins) = (candidate.policy.routes.len(), candidate.members.len());
-        upstreams::prepare(&self.shared, &candidate.policy).await;
-        let gate = Arc::clone(&self.gate);
-        let admitted = self.tasks.blocking(move || gate.admit(candidate, revision)).await;
-        let old = admitted.unwrap_or_else(|| {
-            let message = "it was interrupted; the log says how";
-            Err(Box::new(Fault::new(FaultSource::Policy, "publication", message)))
-        })?;
-        self.sources = sources;
-        self.newest = self.newest.max(revision);
-        self.shared.board.update(|content| {
-            content.serving = serving;
-            content.published_ms = now_ms();
-            content.reloads.ok += 1;
-        });
-        self.revision.send_replace(revision);
-        tracing::info!(revision, routes, plugins, "revision published");
-        // An error means that control stops: then all snapshots go.
-        let _stopping = self.reaper.send(old).await;
-        self.keep(revision, rollback_of).await;
-        Ok(())
-    }
-
-    /// What the board shows of the plugins that will serve.
-    fn serving(&self, candidate: &Candidate) -> Vec<Serving> {
-        let known: BTreeMap<String, Serving> = self
-            .shared
-            .board
-            .read()
-            .serving
-            .into_iter()
-            .map(|serving| (serving.plugin.name().to_owned(), serving))
-            .collect();
-        let serving = |(member, spec): (&Member, &sluice_policy::Plugin)| {
-            let before = known.get(&spec.name);
-            let generation = before.map_or(0, |before| before.generation);
-            let plugin = Arc::clone(member.plugin());
-            match (member, before) {
-                (Member::Kept(_), Some(before)) => before.clone(),
-                (Member::Kept(_), None) => Serving { plugin, file: spec.file.clone(), memory_bytes: 0, generation: 1 },
-                (Member::New(loaded), _) => Serving {
-                    plugin,
-                    file: spec.file.clone(),
-                    memory_bytes: loaded.memory_bytes,
-                    generation: generation + 1,
-                },
-            }
-        };
-        candidate.members.iter().zip(&candidate.policy.plugins).map(serving).collect()
-    }
-
-    /// Keeps what serves, for the next start and for the way back.
-    async fn keep(&self, revision: u64, rollback_of: Option<u64>) {
-        let snapshot = self.shared.published.load().1;
-        let pair = |(spec, seat): (&sluice_policy::Plugin, &Seat)| {
-            Some((spec.file.clone(), seat.plugin()?.key.digest.clone()))
-        };
-        let plugins = snapshot.policy.plugins.iter().zip(&snapshot.seats).filter_map(pair).collect();
-        let manifest = Manifest::new(revision, &self.sources, plugins);
-        let (last_good, assembler) = (Arc::clone(&self.last_good), Arc::clone(&self.assembler));
-        let shared = Arc::clone(&self.shared);
-        let commit = move || {
-            let summary = what_changed(shared.history.newest().as_deref(), &snapshot.policy, &manifest);
-            let record = Record::new(manifest.clone(), now_ms(), rollback_of, summary);
-            let added = shared.history.add(record).map_err(|error| chain(&error));
-            let mut known = assembler.lock().unwrap_or_else(PoisonError::into_inner).digests();
-            known.extend(shared.history.digests());
-            let committed = last_good.commit(&manifest, &known).map_err(|error| chain(&error));
-            (added.err(), committed.err())
-        };
-        let (history, kept) = self.tasks.blocking(commit).await.unwrap_or_else(|| {
-            let failure = "writing it was interrupted".to_owned();
-            (None, Some(failure))
-        });
-        self.shared.board.set(FaultSource::Store, HISTORY_SUBJECT, history);
-        self.shared.board.set(FaultSource::Store, LAST_GOOD_SUBJECT, kept);
-    }
-
-    /// The pin that an earlier process left, if it can be read.
-    async fn pin_on_disk(&self) -> Option<Pin> {
-        let shared = Arc::clone(&self.shared);
-        match self.tasks.blocking(move || shared.history.pin()).await? {
-            Ok(pin) => pin,
-            Err(error) => {
-                self.shared.board.set(FaultSource::Store, HISTORY_SUBJECT, Some(chain(&error)));
-                None
-            }
-        }
-    }
-}
-
-/// What a revision changes, in a few words each.
-fn what_changed(before: Option<&Record>, policy: &sluice_policy::Policy, manifest: &Manifest) -> Vec<String> {
-    let Some(before) = before else { return vec!["the first revision".to_owned()] };
-    let mut changes = match sluice_policy::parse(&before.manifest.sources()) {
-        Ok(old) => Diff::between(&old, policy).summary(),
-        Err(_) => vec!["the policy before was one of another version".to_owned()],
-    };
-    let moved = manifest
-        .plugins
-        .iter()
-        .filter(|(file, digest)| before.manifest.plugins.get(*file).is_some_and(|known| known != *digest));
-    changes.extend(moved.map(|(file, _)| format!("plugin file {file}")));
-    changes
 }

@@ -7,10 +7,10 @@ use sluice_policy::Folders;
 use sluice_snapshot::Cells;
 use sluice_wasm::Engine;
 
-use crate::assemble::Assembler;
+use crate::assemble::{Assembler, Ground};
 use crate::fault::Fault;
 use crate::input::Input;
-use crate::status::PluginInfo;
+use crate::plugin_info::PluginInfo;
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -31,11 +31,11 @@ pub struct Checked {
 #[must_use]
 pub fn check(engine: &Engine, folders: &Folders) -> Checked {
     let mut assembler = Assembler::new(engine.clone(), Arc::new(Cells::new()), 0, None);
-    let assembly = assembler.assemble(&Input::read(folders), &[]);
+    let assembly = assembler.assemble(&Input::read(folders), &Ground::default());
     let candidate = assembly.candidate.as_ref();
     Checked {
         routes: candidate.map_or(0, |candidate| candidate.policy.routes.len()),
-        plugins: candidate.map_or(0, |candidate| candidate.members.len()),
+        plugins: candidate.map_or(0, |candidate| candidate.places.len()),
         tests: candidate.map_or(0, |candidate| candidate.policy.tests),
         faults: assembly.faults,
         others: assembly.plugins,

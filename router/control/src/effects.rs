@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::clock::now_ms;
+use crate::quarantine::{self, Quarantined};
 
 /// Alerts that wait for the store. The abort behind an alert is not among them: it waits in its rollout's cell.
 pub(crate) const ALERTS_WAITING_MAX: usize = 1_024;
@@ -30,13 +31,19 @@ pub(crate) struct Loss {
 pub(crate) struct Dispatch {
     alerts: mpsc::Sender<Alert>,
     losses: mpsc::Sender<Loss>,
+    quarantines: mpsc::Sender<Quarantined>,
     board: Arc<Board>,
     recent: VecDeque<(AlertId, u64)>,
 }
 
 impl Dispatch {
-    pub(crate) const fn new(alerts: mpsc::Sender<Alert>, losses: mpsc::Sender<Loss>, board: Arc<Board>) -> Self {
-        Self { alerts, losses, board, recent: VecDeque::new() }
+    pub(crate) const fn new(
+        alerts: mpsc::Sender<Alert>,
+        losses: mpsc::Sender<Loss>,
+        quarantines: mpsc::Sender<Quarantined>,
+        board: Arc<Board>,
+    ) -> Self {
+        Self { alerts, losses, quarantines, board, recent: VecDeque::new() }
     }
 
     /// Runs until control stops, and then once through what waits.
@@ -64,7 +71,10 @@ impl Dispatch {
                 let _full = self.losses.try_send(Loss { plugin, by });
             }
             Effect::Quarantined { plugin, reason } => {
-                tracing::warn!(plugin = plugin.name(), digest = plugin.key.digest, reason, "plugin quarantined");
+                let quarantined = Quarantined { plugin, reason };
+                self.dispatch_alert(quarantine::alert(&quarantined));
+                // When the queue is full, the alert says it all the same.
+                let _full = self.quarantines.try_send(quarantined);
             }
         }
     }
@@ -113,7 +123,8 @@ mod tests {
         let board = Arc::new(Board::new("embedded"));
         let (alerts, mut waiting) = mpsc::channel(ALERTS_WAITING_MAX);
         let (losses, _lost) = mpsc::channel(LOSSES_WAITING_MAX);
-        let mut dispatch = Dispatch::new(alerts, losses, Arc::clone(&board));
+        let (quarantines, _begun) = mpsc::channel(1);
+        let mut dispatch = Dispatch::new(alerts, losses, quarantines, Arc::clone(&board));
         dispatch.dispatch(alert("0"));
         dispatch.dispatch(alert("0"));
         for index in 1..ALERTS_WAITING_MAX {

@@ -24,6 +24,8 @@ pub enum FaultSource {
     Rollout,
     /// An upstream whose name does not resolve.
     Upstream,
+    /// A plugin that is not called for now, because it failed too often in a row.
+    Quarantine,
 }
 
 impl FaultSource {
@@ -37,6 +39,7 @@ impl FaultSource {
             Self::State => "state",
             Self::Rollout => "rollout",
             Self::Upstream => "upstream",
+            Self::Quarantine => "quarantine",
         }
     }
 }

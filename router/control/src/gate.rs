@@ -11,9 +11,9 @@ use sluice_model::rollout::Rollout;
 use sluice_snapshot::{Cells, Plugin, PluginKey, Seat, Snapshot};
 use sluice_wasm::Instance;
 
-use crate::assemble::{Candidate, Member};
 use crate::fault::{Fault, FaultSource, chain};
 use crate::load::Blueprint;
+use crate::place::{Candidate, Member, Place};
 use crate::shared::Shared;
 
 /// Values that wait for plugins or policies that can take them. The store holds fewer keys.
@@ -51,7 +51,7 @@ struct Inner {
     held: BTreeMap<String, Value>,
 }
 
-/// A plugin of the current snapshot.
+/// A plugin of the current snapshot, or one on trial in it.
 #[derive(Debug)]
 struct Tenant {
     plugin: Arc<Plugin>,
@@ -75,11 +75,11 @@ impl Gate {
     /// # Errors
     /// The fault of a new plugin that cannot live with the state as it is by now. Nothing was published.
     pub(crate) fn admit(&self, candidate: Candidate, revision: u64) -> Result<Arc<Snapshot>, Box<Fault>> {
-        let Candidate { policy, members, .. } = candidate;
-        let plugins: Vec<Arc<Plugin>> = members.iter().map(|member| Arc::clone(member.plugin())).collect();
+        let Candidate { policy, places, .. } = candidate;
+        let seats: Vec<Seat> = places.iter().map(Place::seat).collect();
         let mut inner = self.lock();
         let mut tenants = Vec::new();
-        for member in members {
+        for member in places.into_iter().flat_map(Place::into_members) {
             if let Member::New(loaded) = member {
                 let mut tenant =
                     Tenant { plugin: loaded.plugin, blueprint: loaded.blueprint, probe: Some(loaded.probe) };
@@ -87,11 +87,9 @@ impl Gate {
                 tenants.push(tenant);
             }
         }
-        let kept =
-            inner.tenants.drain(..).filter(|tenant| plugins.iter().any(|plugin| Arc::ptr_eq(plugin, &tenant.plugin)));
-        tenants.extend(kept);
+        let stays = |plugin: &Arc<Plugin>| seats.iter().flat_map(Seat::occupants).any(|own| Arc::ptr_eq(own, plugin));
+        tenants.extend(inner.tenants.drain(..).filter(|tenant| stays(&tenant.plugin)));
         inner.tenants = tenants;
-        let seats = plugins.into_iter().map(Seat::serving).collect();
         let snapshot = Snapshot::new(revision, policy, seats, &self.shared.cells, &self.shared.traffic);
         for value in std::mem::take(&mut inner.held).into_values() {
             self.pass(&mut inner, value);

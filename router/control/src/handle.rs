@@ -6,25 +6,23 @@ use std::sync::Arc;
 use sluice_model::alert::Alert;
 use sluice_model::lease::Server;
 use sluice_model::rollout::{Command, Rollout};
-use sluice_snapshot::plugin::Phase;
 use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::StoreError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
 
-use crate::board::Serving;
 use crate::builder::rollback::Order;
 use crate::clock::now_ms;
 use crate::explain::EXPLANATIONS_AT_ONCE_MAX;
 use crate::fault::chain;
 use crate::gate::Gate;
 use crate::shared::Shared;
-use crate::status::{Health, PluginInfo, PluginState, Status};
+use crate::status::{Health, Status};
 use crate::workshop::Workshop;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// No such rollout.
+    /// No such rollout or plugin.
     #[error("no policy declares `{0}`")]
     NotFound(String),
     /// No such revision; the text says which there are.
@@ -110,21 +108,6 @@ impl Handle {
         }
     }
 
-    /// The plugins that serve, in the order of the policy, then what is refused or unused.
-    #[must_use]
-    pub fn plugins(&self) -> Vec<PluginInfo> {
-        let content = self.shared.board.read();
-        let mut others = content.plugins;
-        let mut plugins: Vec<PluginInfo> = content.serving.iter().map(describe).collect();
-        for plugin in &mut plugins {
-            if let Some(index) = others.iter().position(|other| other.name == plugin.name) {
-                plugin.fault = others.remove(index).fault;
-            }
-        }
-        plugins.extend(others);
-        plugins
-    }
-
     /// Is told when something that a page shows changed. A listener that lags is told that it does.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<()> {
@@ -191,23 +174,5 @@ impl Handle {
     /// [`CommandError::Store`].
     pub async fn alerts(&self, newest: usize) -> Result<Vec<Alert>, CommandError> {
         Ok(self.shared.store.alerts(newest).await?)
-    }
-}
-
-fn describe(serving: &Serving) -> PluginInfo {
-    let plugin = &serving.plugin;
-    let phases = plugin.activation.phases;
-    let named =
-        [(phases.request, Phase::Request), (phases.body_size, Phase::BodySize), (phases.response, Phase::Response)];
-    PluginInfo {
-        digest: Some(plugin.key.digest.clone()),
-        version: Some(plugin.artifact.manifest().version.clone()),
-        generation: serving.generation,
-        phases: named.into_iter().filter(|(takes_part, _)| *takes_part).map(|(_, phase)| phase.as_str()).collect(),
-        memory_bytes: serving.memory_bytes,
-        calls: Phase::ALL.into_iter().map(|phase| (phase.as_str(), plugin.stats.calls(phase))).collect(),
-        failures: plugin.stats.faults(),
-        counters: plugin.stats.counters(),
-        ..PluginInfo::named(plugin.name(), &serving.file, PluginState::Active)
     }
 }

@@ -60,7 +60,7 @@ impl Handle {
         Ok(came.await.map_err(|_| stopping())??)
     }
 
-    async fn order(&self, order: Order) -> Result<(), CommandError> {
+    pub(crate) async fn order(&self, order: Order) -> Result<(), CommandError> {
         self.orders.send(order).await.map_err(|_| stopping())
     }
 
@@ -86,6 +86,6 @@ impl Handle {
     }
 }
 
-fn stopping() -> CommandError {
+pub(crate) fn stopping() -> CommandError {
     CommandError::Refused("the router is about to stop".to_owned())
 }

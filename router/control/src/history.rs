@@ -234,7 +234,7 @@ impl History {
 
     /// Digests of all plugin files that they use.
     pub(crate) fn digests(&self) -> BTreeSet<String> {
-        self.lock().iter().flat_map(|record| record.manifest.plugins.values().cloned()).collect()
+        self.lock().iter().flat_map(|record| record.manifest.plugin_digests().cloned().collect::<Vec<_>>()).collect()
     }
 
     /// The pin, if there is one. Blocking.

@@ -16,6 +16,9 @@ pub(crate) struct Input {
     pub(crate) sources: Vec<Source>,
     /// Plugin files by the name that a policy uses.
     pub(crate) plugin_files: BTreeMap<String, PluginFile>,
+    /// Files of single plugins, by the plugin's name, that differ from those above: two plugins over one file may serve
+    /// different digests of it.
+    pub(crate) own_files: BTreeMap<String, PluginFile>,
     /// What could not be read.
     pub(crate) faults: Vec<Fault>,
 }
@@ -37,6 +40,11 @@ impl Input {
         input.read_policy(&folders.routes);
         input.find_plugins(&folders.plugins);
         input
+    }
+
+    /// The file of a plugin.
+    pub(crate) fn plugin_file(&self, spec: &sluice_policy::Plugin) -> Option<&PluginFile> {
+        self.own_files.get(&spec.name).or_else(|| self.plugin_files.get(&spec.file))
     }
 
     /// The digest of each file: whether the content of the folders moved. Blocking: it reads the plugin files.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sluice_policy::Source;
+use sluice_snapshot::Snapshot;
 
 use crate::folder::{self, ReadError};
 use crate::history::Text;
@@ -37,6 +38,44 @@ pub(crate) struct Manifest {
     pub(crate) sources: Vec<Text>,
     /// File name -> digest.
     pub(crate) plugins: BTreeMap<String, String>,
+    /// How single plugins differ from their files.
+    #[serde(default, skip_serializing_if = "Exceptions::is_empty")]
+    pub(crate) exceptions: Exceptions,
+}
+
+/// How single plugins differ from their files; all by the plugin's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Exceptions {
+    /// Digest that serves, where another plugin over the same file serves another one.
+    pub(crate) digests: BTreeMap<String, String>,
+    /// Digest on trial.
+    pub(crate) trials: BTreeMap<String, String>,
+    /// Plugins whose seat is empty.
+    pub(crate) empty: BTreeSet<String>,
+}
+
+impl Exceptions {
+    /// What changed since `before`, in a few words each.
+    pub(crate) fn changes(&self, before: &Self) -> Vec<String> {
+        let own = |name: &String| format!("plugin {name} serves another digest of its file");
+        let news = |now: &BTreeMap<String, String>, before: &BTreeMap<String, String>| {
+            let is_new = |(name, digest): &(&String, &String)| before.get(*name) != Some(*digest);
+            now.iter().filter(is_new).map(|(name, _)| name.clone()).collect::<Vec<_>>()
+        };
+        let begun = news(&self.trials, &before.trials);
+        let begun = begun.iter().map(|name| format!("plugin {name}: a new digest is on trial"));
+        let over = before.trials.keys().filter(|name| !self.trials.contains_key(*name));
+        let over = over.map(|name| format!("plugin {name}: its trial is over"));
+        let emptied = self.empty.difference(&before.empty).map(|name| format!("plugin {name} could not be loaded"));
+        let filled = before.empty.difference(&self.empty).map(|name| format!("plugin {name} is back"));
+        let own = news(&self.digests, &before.digests).iter().map(own).collect::<Vec<_>>();
+        own.into_iter().chain(begun).chain(over).chain(emptied).chain(filled).collect()
+    }
+
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Why the last good revision cannot be read or written.
@@ -62,12 +101,38 @@ pub(crate) enum LastGoodError {
 impl Manifest {
     pub(crate) fn new(revision: u64, sources: &[Source], plugins: BTreeMap<String, String>) -> Self {
         let text = |source: &Source| Text { file: source.file.clone(), text: source.text.clone() };
-        Self { form: FORM, revision, sources: sources.iter().map(text).collect(), plugins }
+        let sources = sources.iter().map(text).collect();
+        Self { form: FORM, revision, sources, plugins, exceptions: Exceptions::default() }
+    }
+
+    /// A snapshot as it is published, with the texts that it was made of.
+    pub(crate) fn of(snapshot: &Snapshot, sources: &[Source]) -> Self {
+        let mut manifest = Self::new(snapshot.revision, sources, BTreeMap::new());
+        for (spec, seat) in snapshot.policy.plugins.iter().zip(&snapshot.seats) {
+            let name = || spec.name.clone();
+            let Some(plugin) = seat.plugin() else {
+                manifest.exceptions.empty.insert(name());
+                continue;
+            };
+            let digest = &plugin.key.digest;
+            if manifest.plugins.entry(spec.file.clone()).or_insert_with(|| digest.clone()) != digest {
+                manifest.exceptions.digests.insert(name(), digest.clone());
+            }
+            if let Some(trial) = seat.trial() {
+                manifest.exceptions.trials.insert(name(), trial.plugin.key.digest.clone());
+            }
+        }
+        manifest
     }
 
     /// True if both would build the same.
     pub(crate) fn is_same_input(&self, other: &Self) -> bool {
-        self.sources == other.sources && self.plugins == other.plugins
+        self.sources == other.sources && self.plugins == other.plugins && self.exceptions == other.exceptions
+    }
+
+    /// Digests of all plugin files that serve in it.
+    pub(crate) fn plugin_digests(&self) -> impl Iterator<Item = &String> {
+        self.plugins.values().chain(self.exceptions.digests.values())
     }
 
     /// The policy texts, to be parsed.
@@ -101,11 +166,11 @@ impl LastGood {
 
     /// Makes `manifest` the last good revision and forgets files that neither it nor `known` names. Blocking.
     pub(crate) fn commit(&self, manifest: &Manifest, known: &BTreeSet<String>) -> Result<(), LastGoodError> {
-        if let Some(digest) = manifest.plugins.values().find(|digest| !self.plugin_path(digest).exists()) {
+        if let Some(digest) = manifest.plugin_digests().find(|digest| !self.plugin_path(digest).exists()) {
             return Err(LastGoodError::NotKept(digest.clone()));
         }
         write_whole(&self.folder.join(MANIFEST), &serde_json::to_vec(manifest)?)?;
-        let named = |digest: &str| known.contains(digest) || manifest.plugins.values().any(|own| own == digest);
+        let named = |digest: &str| known.contains(digest) || manifest.plugin_digests().any(|own| own == digest);
         for entry in std::fs::read_dir(self.folder.join(PLUGINS))? {
             let path = entry?.path();
             if !path.file_stem().and_then(|stem| stem.to_str()).is_some_and(named) {
@@ -127,15 +192,23 @@ impl LastGood {
 
     /// The kept revision as the input of a build.
     pub(crate) fn input(&self, manifest: &Manifest) -> Input {
-        let file = |(name, digest): (&String, &String)| {
-            let file = PluginFile { path: self.plugin_path(digest), shown: name.clone(), digest: Some(digest.clone()) };
-            (name.clone(), file)
+        let files = |digests: &BTreeMap<String, String>| {
+            let file = |(name, digest): (&String, &String)| {
+                (name.clone(), PluginFile { shown: name.clone(), ..self.plugin_file(digest) })
+            };
+            digests.iter().map(file).collect()
         };
         Input {
             sources: manifest.sources(),
-            plugin_files: manifest.plugins.iter().map(file).collect(),
+            plugin_files: files(&manifest.plugins),
+            own_files: files(&manifest.exceptions.digests),
             faults: Vec::new(),
         }
+    }
+
+    /// Where the bytes of a digest are, or would be.
+    pub(crate) fn plugin_file(&self, digest: &str) -> PluginFile {
+        PluginFile { path: self.plugin_path(digest), shown: digest.to_owned(), digest: Some(digest.to_owned()) }
     }
 
     fn plugin_path(&self, digest: &str) -> PathBuf {

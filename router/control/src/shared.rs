@@ -8,6 +8,7 @@ use sluice_state::Store;
 
 use crate::board::Board;
 use crate::history::History;
+use crate::release::ledgers::Ledgers;
 use crate::status::Router;
 use crate::upstreams::Resolver;
 
@@ -20,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) board: Arc<Board>,
     pub(crate) history: History,
+    pub(crate) ledgers: Ledgers,
     pub(crate) router: Router,
     pub(crate) resolver: Resolver,
 }

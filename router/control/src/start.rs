@@ -17,13 +17,15 @@ use tokio_util::task::TaskTracker;
 use crate::apply::Apply;
 use crate::board::Board;
 use crate::builder::rollback::ORDERS_WAITING_MAX;
-use crate::builder::{Builder, CHANGES_WAITING_MAX};
+use crate::builder::{Builder, CHANGES_WAITING_MAX, Tools};
 use crate::clock::now_ms;
 use crate::effects::{ALERTS_WAITING_MAX, Dispatch, LOSSES_WAITING_MAX};
 use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::history::History;
 use crate::last_good::LastGood;
+use crate::quarantine::QUARANTINES_WAITING_MAX;
+use crate::release::ledgers::Ledgers;
 use crate::rollouts::Rollouts;
 use crate::shared::Shared;
 use crate::spares::Spares;
@@ -31,7 +33,7 @@ use crate::status::Router;
 use crate::tasks::Tasks;
 use crate::upstreams::{Resolver, Upstreams};
 use crate::workshop::Workshop;
-use crate::{alerts, watch as folder_watch};
+use crate::{alerts, quarantine, watch as folder_watch};
 
 /// How long the start waits for the store's first content and for declared rollouts to be in the store. A store that is
 /// away must not keep a router from serving what it has.
@@ -117,16 +119,19 @@ pub async fn start(
     let router = Router { version: env!("CARGO_PKG_VERSION"), started_ms: now_ms(), workers };
     let board = Arc::new(Board::new(store_kind));
     let resolver = Resolver::new(&tasks, name_servers);
-    let shared = Arc::new(Shared { published, cells, traffic, effects, store, board, history, router, resolver });
+    let ledgers = Ledgers::open(&folders.data, &board);
+    let shared =
+        Arc::new(Shared { published, cells, traffic, effects, store, board, history, ledgers, router, resolver });
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();
 
     let (apply, filled) = Apply::new(&tasks, &shared, &gate, changes.clone());
     tasks.spawn_to_its_end("apply", apply.run(events, writers_done.clone()));
-    tasks.spawn("watch", folder_watch::run(folders.clone(), tasks.clone(), changes));
+    tasks.spawn("watch", folder_watch::run(folders.clone(), tasks.clone(), changes.clone()));
     let (orders, order_receiver) = mpsc::channel(ORDERS_WAITING_MAX);
-    let mut builder = Builder::new(&tasks, &shared, &gate, engine, workshop.clone(), last_good, folders);
+    let tools = Tools { gate: Arc::clone(&gate), engine, workshop: workshop.clone(), last_good, folders, changes };
+    let mut builder = Builder::new(&tasks, &shared, tools);
     let revisions = builder.revisions();
     wait_for_the_first_content(filled).await;
     builder.start().await;
@@ -156,9 +161,11 @@ fn spawn_effects(
 ) {
     let (alerts, alert_receiver) = mpsc::channel(ALERTS_WAITING_MAX);
     let (losses, loss_receiver) = mpsc::channel(LOSSES_WAITING_MAX);
-    let dispatch = Dispatch::new(alerts, losses, Arc::clone(&shared.board));
+    let (quarantines, quarantine_receiver) = mpsc::channel(QUARANTINES_WAITING_MAX);
+    let dispatch = Dispatch::new(alerts, losses, quarantines, Arc::clone(&shared.board));
     tasks.spawn_to_its_end("effects", dispatch.run(effects, tasks.stop().clone()));
     let (store, stop) = (Arc::clone(&shared.store), tasks.stop().clone());
     tasks.spawn_to_its_end("alerts", alerts::run(alert_receiver, store, stop, writers_done.drop_guard()));
+    tasks.spawn("quarantines", quarantine::run(Arc::clone(shared), quarantine_receiver));
     tasks.spawn("spares", Spares::new(gate, Arc::clone(shared), tasks.clone()).run(loss_receiver));
 }

@@ -1,6 +1,4 @@
-//! What control shows of itself, as `/v1/status` and `/v1/plugins` serve it.
-
-use std::collections::BTreeMap;
+//! What control shows of itself, as `/v1/status` serves it.
 
 use serde::Serialize;
 
@@ -71,65 +69,4 @@ pub struct Reloads {
     pub ok: u64,
     /// Refused; the last good revision stayed.
     pub refused: u64,
-}
-
-/// A plugin, or a file in the plugin folder.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PluginInfo {
-    /// Name in the policy; for a file that no policy names, the name in its manifest, or else that of the file.
-    pub name: String,
-    /// File name in the plugin folder.
-    pub file: String,
-    /// Where it stands.
-    pub state: PluginState,
-    /// SHA-256 of the file that serves (active) or would (unused), hex.
-    pub digest: Option<String>,
-    /// Version in its manifest.
-    pub version: Option<String>,
-    /// How often this name was loaded since the start; 0 = never.
-    pub generation: u64,
-    /// Phases it takes part in.
-    pub phases: Vec<&'static str>,
-    /// Linear memory of one fresh instance, bytes.
-    pub memory_bytes: usize,
-    /// Calls by phase.
-    pub calls: BTreeMap<&'static str, u64>,
-    /// Failed calls by cause.
-    pub failures: BTreeMap<&'static str, u64>,
-    /// Counters that it keeps itself.
-    pub counters: BTreeMap<String, u64>,
-    /// Why the file in the folder is refused. An active plugin with a fault serves its last good file.
-    pub fault: Option<String>,
-}
-
-/// Where a plugin stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PluginState {
-    /// Serves.
-    Active,
-    /// Does not serve, and could not.
-    Refused,
-    /// Could serve, but no policy names its file.
-    Unused,
-}
-
-impl PluginInfo {
-    /// A plugin of which nothing is known but its names.
-    pub(crate) fn named(name: impl Into<String>, file: impl Into<String>, state: PluginState) -> Self {
-        Self {
-            name: name.into(),
-            file: file.into(),
-            state,
-            digest: None,
-            version: None,
-            generation: 0,
-            phases: Vec::new(),
-            memory_bytes: 0,
-            calls: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            counters: BTreeMap::new(),
-            fault: None,
-        }
-    }
 }

@@ -9,12 +9,16 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::Builder;
+use super::plugins::PluginOrder;
+use super::publish::{BY_REVISION, Cause};
+use super::{Builder, HISTORY_SUBJECT};
 use crate::assemble::Assembly;
 use crate::clock::now_ms;
 use crate::fault::{Fault, FaultSource, chain};
 use crate::history::{Pin, Pinned, Record};
 use crate::input::Input;
+use crate::place::{Candidate, Member, Place};
+use crate::release::ledger::short;
 
 /// Orders that wait for the builder; an operator gives one at a time.
 pub(crate) const ORDERS_WAITING_MAX: usize = 4;
@@ -37,6 +41,8 @@ pub(crate) enum Order {
         /// Hears which revision serves, and whether the files took over.
         done: oneshot::Sender<Result<Unpinned, RollbackError>>,
     },
+    /// Decide on a plugin's digest.
+    Plugin(PluginOrder),
 }
 
 /// What came of an unpin.
@@ -78,6 +84,7 @@ impl Builder {
             Order::Unpin { done } => {
                 let _gone = done.send(self.unpin().await);
             }
+            Order::Plugin(order) => self.carry_out_plugin(order).await,
         }
     }
 
@@ -101,7 +108,8 @@ impl Builder {
         let pin = Pin::new(pinned.clone(), files);
         // First, so that a rollback that was confirmed is one after a restart too.
         self.keep_pin(Some(&pin)).await.map_err(RollbackError::NotKept)?;
-        if let Err(fault) = self.publish(candidate, pinned.published_as, Some(revision)).await {
+        let cause = Cause { rollback_of: Some(revision), ..Cause::new(BY_REVISION) };
+        if let Err(fault) = self.publish(candidate, pinned.published_as, cause).await {
             let before = self.pin.clone();
             // What stands on disk otherwise: a pin to a revision that was never published, which a start ignores.
             let _unlikely = self.keep_pin(before.as_ref()).await;
@@ -119,7 +127,7 @@ impl Builder {
         self.keep_pin(None).await.map_err(RollbackError::NotKept)?;
         self.set_pin(None);
         tracing::info!("unpinned, the files count again");
-        let input = self.read().await;
+        let input = self.reader.read().await;
         let files_serve = self.build(input).await;
         Ok(Unpinned { revision: *self.revision.borrow(), files_serve })
     }
@@ -136,7 +144,8 @@ impl Builder {
         };
         let published = match self.assemble_kept(&record).await {
             Ok(candidate) => {
-                let published = self.publish(candidate, self.newest + 1, Some(pin.pinned.to)).await;
+                let cause = Cause { rollback_of: Some(pin.pinned.to), ..Cause::new(BY_REVISION) };
+                let published = self.publish(candidate, self.newest + 1, cause).await;
                 published.map_err(|fault| vec![*fault])
             }
             Err(faults) => Err(faults),
@@ -186,14 +195,44 @@ impl Builder {
         written.unwrap_or(Ok(())).map_err(|error| chain(&error))
     }
 
-    async fn assemble_kept(&self, record: &Record) -> Result<crate::assemble::Candidate, Vec<Fault>> {
-        let Assembly { candidate, faults, .. } = self.assemble(self.last_good.input(&record.manifest)).await;
-        candidate.ok_or(faults)
+    async fn assemble_kept(&self, record: &Record) -> Result<Candidate, Vec<Fault>> {
+        let input = self.last_good.input(&record.manifest);
+        let Assembly { candidate, faults, .. } = self.assemble(input, BTreeMap::new()).await;
+        let candidate = candidate.ok_or(faults)?;
+        let quarantined = |member: &Member| {
+            let key = &member.plugin().key;
+            let hold = self.shared.ledgers.one(&key.name).held(&key.digest).filter(|hold| hold.is_quarantined)?;
+            let message = format!("digest {} is quarantined: {}", short(&key.digest), hold.reason);
+            Some(Fault::new(FaultSource::Plugin, &key.name, message))
+        };
+        let faults: Vec<Fault> = candidate.places.iter().flat_map(Place::members).filter_map(quarantined).collect();
+        if faults.is_empty() { Ok(candidate) } else { Err(faults) }
+    }
+
+    /// While a revision is pinned, what serves now is what a restart has to serve.
+    pub(super) async fn move_pin(&mut self) {
+        let Some(mut pin) = self.pin.take() else { return };
+        pin.pinned.published_as = *self.revision.borrow();
+        let failure = self.keep_pin(Some(&pin)).await.err();
+        self.shared.board.set(FaultSource::Store, PIN_SUBJECT, failure);
+        self.set_pin(Some(pin));
+    }
+
+    /// The pin that an earlier process left, if it can be read.
+    pub(super) async fn pin_on_disk(&self) -> Option<Pin> {
+        let shared = Arc::clone(&self.shared);
+        match self.tasks.blocking(move || shared.history.pin()).await? {
+            Ok(pin) => pin,
+            Err(error) => {
+                self.shared.board.set(FaultSource::Store, HISTORY_SUBJECT, Some(chain(&error)));
+                None
+            }
+        }
     }
 
     /// What is in the folders, and the digest of each file.
     async fn read_with_digests(&self) -> (Input, BTreeMap<String, String>) {
-        let input = self.read().await;
+        let input = self.reader.read().await;
         let digests = move || {
             let digests = input.digests();
             (input, digests)

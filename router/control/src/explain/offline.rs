@@ -6,14 +6,15 @@ use std::sync::Arc;
 use sluice_model::rollout::Rollout;
 use sluice_model::weight::BasisPoints;
 use sluice_policy::{Folders, Policy};
-use sluice_snapshot::{Cells, Seat, Snapshot, Traffic};
+use sluice_snapshot::{Cells, Snapshot, Traffic};
 use sluice_wasm::{Engine, Instance};
 
-use crate::assemble::{Assembler, Candidate, Member};
+use crate::assemble::{Assembler, Ground};
 use crate::explain::question::{Head, Question, QuestionError};
 use crate::explain::report::Explanation;
 use crate::fault::{Fault, chain};
 use crate::input::Input;
+use crate::place::{Candidate, Member, Place};
 
 /// Salt of rollouts in a folder: the real one is made with the rollout, in the store.
 const SALT: &str = "offline";
@@ -60,18 +61,19 @@ pub fn explain_folder(
 ) -> Result<Explanation, OfflineError> {
     let head = Head::read(question)?;
     let cells = Arc::new(Cells::new());
-    let assembly = Assembler::new(engine.clone(), Arc::clone(&cells), 0, None).assemble(&Input::read(folders), &[]);
-    let Some(Candidate { policy, members, .. }) = assembly.candidate else {
+    let mut assembler = Assembler::new(engine.clone(), Arc::clone(&cells), 0, None);
+    let assembly = assembler.assemble(&Input::read(folders), &Ground::default());
+    let Some(Candidate { policy, places, .. }) = assembly.candidate else {
         return Err(OfflineError::Faults(assembly.faults));
     };
     if let Some(name) = assumed.rollouts.keys().find(|name| !policy.rollouts.iter().any(|known| known.name == **name)) {
         let declared: Vec<&str> = policy.rollouts.iter().map(|rollout| rollout.name.as_str()).collect();
         return Err(OfflineError::Rollout { name: name.clone(), declared: declared.join(", ") });
     }
-    let seats = members.iter().map(|member| Seat::serving(Arc::clone(member.plugin()))).collect();
+    let seats = places.iter().map(Place::seat).collect();
     let snapshot = Snapshot::new(0, policy, seats, &cells, &Traffic::new(0));
     assume(&snapshot.policy, &cells, assumed);
-    let mut probes: Vec<Option<Instance>> = members.into_iter().map(probe_of).collect();
+    let mut probes: Vec<Option<Instance>> = places.into_iter().map(probe_of).collect();
     let mut probe = |index: usize| {
         let instance = probes[index].take().ok_or("it has no instance")?;
         tell(instance, &snapshot, index)
@@ -93,8 +95,8 @@ fn assume(policy: &Policy, cells: &Cells, assumed: &Assumed) {
     }
 }
 
-fn probe_of(member: Member) -> Option<Instance> {
-    match member {
+fn probe_of(place: Place) -> Option<Instance> {
+    match place.into_members().next()? {
         Member::New(loaded) => Some(loaded.probe),
         Member::Kept(_) => None,
     }

@@ -48,7 +48,7 @@ async fn a_plugin_that_traps_costs_only_the_explanation() {
     let Said::Failed { status: Some(503), .. } = explained.plugins[0].verdict else { panic!("{explained:?}") };
     assert!(matches!(explained.outcome, Outcome::Refused { status: 503, .. }), "{explained:?}");
     let plugin = running.plugin("hostile").unwrap();
-    assert!(plugin.failures.is_empty(), "{:?}", plugin.failures);
+    assert!(plugin.stats.failures.is_empty(), "{:?}", plugin.stats.failures);
     running.stop().await;
 }
 

@@ -8,15 +8,8 @@ use crate::site::{Site, eventually, other_bytes, plain_policy};
 async fn a_start_on_bad_input_serves_what_served_before() {
     let site = Site::demo();
     let running = site.start().await;
-    let before = running.plugin("canary").unwrap().digest;
     site.write_plugin("canary.wasm", &other_bytes("canary"));
     running.reaches(2).await;
-    // What is shown of plugins follows right after the revision.
-    eventually("the new plugin is shown", || {
-        let shown = running.plugin("canary").unwrap().digest;
-        if shown == before { Err(format!("{shown:?}")) } else { Ok(()) }
-    })
-    .await;
     let digest = running.plugin("canary").unwrap().digest;
     // It is kept right after it is published; a router that is stopped in between serves the one before.
     let manifest = site.folders().data.join("last-good/manifest.json");
