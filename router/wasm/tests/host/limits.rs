@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
-use sluice_wasm::{CallError, Instance, Limits, LoadError};
+use sluice_wasm::{CallError, FailureKind, Instance, Limits, LoadError};
 
 use crate::support::{Guest, LIMITS};
 
@@ -132,4 +132,25 @@ fn a_stack_that_overflows_is_a_trap() {
     let CallError::Trap(trap) = &error else { panic!("{error}") };
     assert!(trap.reason.contains("call stack exhausted"), "{error}");
     assert_eq!(trap.backtrace.lines().count(), sluice_wasm::bounds::BACKTRACE_FRAMES_MAX);
+}
+
+#[test]
+fn a_table_that_grows_without_end_fails_as_memory_does() {
+    let grow = "(drop (table.grow $table (ref.null func) (i32.const 100000000))) (i64.const 0)";
+    let guest = Guest::new().with("functions", "(table $table 1 funcref)").with("on-request", grow);
+    let error = guest.start(&LIMITS).unwrap().on_request(&[], 0, 0).unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Memory, "{error}");
+    let error = Guest::new().with("functions", "(table 100000 funcref)").start(&LIMITS).unwrap_err();
+    assert!(matches!(error, LoadError::Start(CallError::Memory { .. })), "{error:?}");
+}
+
+#[test]
+fn many_small_tables_and_memories_are_as_bounded_as_a_large_one() {
+    let many = |part: &str| Guest::new().with("functions", &part.repeat(100)).start(&LIMITS).map(drop);
+    assert!(many("(table 1 funcref)").is_err());
+    assert!(many("(global i32 (i32.const 0))").is_ok());
+    let grown = LIMITS.memory_bytes_max / PAGE_BYTES;
+    let memories = format!(r#"(core module $more (memory {grown})) (core instance (instantiate $more)) (; imports ;)"#);
+    let error = Guest::new().replace("(; imports ;)", &memories).start(&LIMITS).unwrap_err();
+    assert!(matches!(error, LoadError::Start(CallError::Memory { .. })), "{error:?}");
 }
