@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sluice_control::{PluginInfo, Status};
+use sluice_control::Status;
 use sluice_model::alert::{Alert, AlertId};
 
 use crate::error::ApiError;
@@ -27,7 +27,6 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/v1/status", get(status))
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/routes", get(routes_list))
-        .route("/v1/plugins", get(plugins))
         .route("/v1/flags", get(flags))
         .route("/v1/flags/{name}", get(flag).put(set_flag))
         .route("/v1/alerts", get(alerts))
@@ -56,10 +55,6 @@ async fn unknown(request: Request) -> ApiError {
 
 async fn status(State(context): State<Shared>) -> Json<Status> {
     Json(context.handle.status())
-}
-
-async fn plugins(State(context): State<Shared>) -> Json<Vec<PluginInfo>> {
-    Json(context.handle.plugins())
 }
 
 /// The current revision in short: what it routes where, and through what.
@@ -178,12 +173,30 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
-        let body =
-            body.map_err(|_| ApiError::Invalid(format!("the body is over {BODY_BYTES_MAX} bytes, or broken")))?;
-        let parsed = serde_json::from_slice(&body);
-        parsed.map(Self).map_err(|error| ApiError::Invalid(format!("the body is not what is expected: {error}")))
+        parse(&read(request).await?).map(Self)
     }
+}
+
+/// [`Body`], or no body at all.
+pub(crate) struct PerhapsBody<T>(pub(crate) Option<T>);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for PerhapsBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let body = read(request).await?;
+        if body.is_empty() { Ok(Self(None)) } else { parse(&body).map(|parsed| Self(Some(parsed))) }
+    }
+}
+
+async fn read(request: Request) -> Result<axum::body::Bytes, ApiError> {
+    let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
+    body.map_err(|_| ApiError::Invalid(format!("the body is over {BODY_BYTES_MAX} bytes, or broken")))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    let parsed = serde_json::from_slice(body);
+    parsed.map_err(|error| ApiError::Invalid(format!("the body is not what is expected: {error}")))
 }
 
 /// Now, in milliseconds since the Unix epoch.

@@ -1,4 +1,4 @@
-//! The dashboard: three static files. They hold nothing secret; what they show comes through the guarded API.
+//! The dashboard: static files. They hold nothing secret; what they show comes through the guarded API.
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
@@ -11,17 +11,23 @@ use crate::Shared;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
      img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+const HTML: &str = "text/html; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+
+/// Where each file is, what it is, and its content.
+const FILES: [(&str, &str, &str); 5] = [
+    ("/", HTML, include_str!("dashboard/index.html")),
+    ("/dashboard.css", STYLE, include_str!("dashboard/dashboard.css")),
+    ("/dashboard.js", SCRIPT, include_str!("dashboard/dashboard.js")),
+    ("/page.js", SCRIPT, include_str!("dashboard/page.js")),
+    ("/plugins.js", SCRIPT, include_str!("dashboard/plugins.js")),
+];
+
 pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/", get(async || asset("text/html; charset=utf-8", include_str!("dashboard/index.html"))))
-        .route(
-            "/dashboard.js",
-            get(async || asset("text/javascript; charset=utf-8", include_str!("dashboard/dashboard.js"))),
-        )
-        .route(
-            "/dashboard.css",
-            get(async || asset("text/css; charset=utf-8", include_str!("dashboard/dashboard.css"))),
-        )
+    FILES.into_iter().fold(Router::new(), |router, (path, content_type, body)| {
+        router.route(path, get(async move || asset(content_type, body)))
+    })
 }
 
 fn asset(content_type: &'static str, body: &'static str) -> Response {

@@ -4,8 +4,9 @@
 //! resolves its name to 127.0.0.1 does not get in). A browser's cross-site requests may not write, with or without a
 //! token.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use axum::extract::connect_info::ConnectInfo;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -31,6 +32,12 @@ impl std::fmt::Debug for Tokens {
             .field("read_only", &self.read_only.is_some())
             .finish()
     }
+}
+
+/// Who asks for a change, as the log and histories name them. There is one operator's token, so what tells two operators
+/// apart is where they are.
+pub(crate) fn caller(ConnectInfo(address): ConnectInfo<SocketAddr>) -> String {
+    format!("admin at {}", address.ip())
 }
 
 /// Stands before every route but assets and probes.

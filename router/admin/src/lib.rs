@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod explain;
 mod metrics;
+mod plugins;
 mod policy;
 mod requests;
 mod rollouts;
@@ -92,7 +93,7 @@ pub async fn start(
         draining: settings.draining,
         stop: stop.clone(),
     });
-    let service = router(context);
+    let service = router(context).into_make_service_with_connect_info::<SocketAddr>();
     tracker.spawn(async move {
         let served = axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await;
         if let Err(error) = served {
@@ -105,6 +106,7 @@ pub async fn start(
 fn router(context: Shared) -> Router {
     let guarded = api::routes()
         .merge(rollouts::routes())
+        .merge(plugins::routes())
         .merge(policy::routes())
         .merge(explain::routes())
         .merge(requests::routes())

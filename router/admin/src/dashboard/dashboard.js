@@ -1,67 +1,13 @@
 // The dashboard: asks the JSON API whenever /v1/events says so, and draws what it answers. No state of its own
 // but the last two minutes of request counts. A part is drawn again only when its answer differs: a button that is
 // replaced between press and release gets no click, and one that is replaced at all loses the keyboard's focus.
-"use strict";
+
+import { authorization, badge, call, change, clock, drawing, element, find, percent, rememberToken, table } from "./page.js";
+import { showPlugins } from "./plugins.js";
 
 const WINDOW_SECONDS = 120;
 const SERIES = 4;
-const TOKEN_KEY = "sluice-token";
 const history = [];
-
-const find = (selector) => document.querySelector(selector);
-
-function element(tag, properties = {}, ...children) {
-  const { dataset, ...rest } = properties;
-  const node = Object.assign(document.createElement(tag), rest);
-  Object.assign(node.dataset, dataset || {});
-  node.append(...children.filter((child) => child !== null));
-  return node;
-}
-
-async function call(method, path, body) {
-  const headers = {};
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (token) headers.Authorization = `Bearer ${token}`;
-  if (body !== undefined) headers["Content-Type"] = "application/json";
-  const response = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
-  if (response.status === 401) find("#token").hidden = false;
-  if (response.status === 204) return null;
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error ? answer.error.message : response.statusText);
-  return answer;
-}
-
-function say(text) {
-  const message = find("#message");
-  message.textContent = text;
-  message.hidden = text === "";
-}
-
-// Runs a change that the operator asked for, then shows the new state or the reason why not.
-async function change(method, path, body) {
-  try {
-    await call(method, path, body);
-    say("");
-  } catch (error) {
-    say(error.message);
-  }
-  await refresh();
-}
-
-function table(target, headings, rows, empty) {
-  const box = find(`${target} > div`);
-  if (rows.length === 0) {
-    box.replaceChildren(element("p", { className: "soft", textContent: empty }));
-    return;
-  }
-  const head = element("tr", {}, ...headings.map((text) => element("th", { textContent: text })));
-  const cells = (row) => row.map((cell) => (cell instanceof Node ? element("td", {}, cell) : element("td", { textContent: cell ?? "–" })));
-  box.replaceChildren(element("table", {}, head, ...rows.map((row) => element("tr", {}, ...cells(row)))));
-}
-
-const badge = (text, tone) => element("span", { className: `badge ${tone}`, textContent: text });
-const clock = (ms) => new Date(ms).toLocaleTimeString();
-const percent = (value) => (value === null || value === undefined ? "–" : `${value.toFixed(1)} %`);
 
 function showStatus(status) {
   const store = status.store.connected ? `${status.store.kind} store` : `${status.store.kind} store AWAY`;
@@ -127,12 +73,6 @@ function showAlerts(alerts) {
   table("#alerts", ["time", "rule", "message", "observed", "variant", "aborted", "request"], rows, "no alerts");
 }
 
-function showPlugins(plugins) {
-  const tones = { active: "good", refused: "bad", unused: "soft" };
-  const rows = plugins.map((plugin) => [plugin.name, badge(plugin.state, tones[plugin.state] || "soft"), plugin.version, (plugin.digest || "").slice(0, 12), plugin.fault]);
-  table("#plugins", ["plugin", "state", "version", "digest", "fault"], rows, "no plugins");
-}
-
 function remember(traffic) {
   const counts = {};
   for (const row of traffic.routes) {
@@ -165,11 +105,8 @@ function drawTraffic(traffic) {
   const svg = find("#traffic svg");
   const now = traffic.at_ms;
   svg.replaceChildren(...series.map((line, index) => {
-    const polyline = document.createElementNS("http://www.w3.org/2000/svg", "polyline");
     const place = (point) => `${(1200 * (1 - (now - point.at) / (WINDOW_SECONDS * 1000))).toFixed(1)},${(195 - 185 * (point.rate / top)).toFixed(1)}`;
-    polyline.setAttribute("points", line.points.map(place).join(" "));
-    polyline.setAttribute("class", `series-${index % SERIES}`);
-    return polyline;
+    return drawing("polyline", { points: line.points.map(place).join(" "), class: `series-${index % SERIES}` });
   }));
   find("#traffic .legend").replaceChildren(...series.map((line, index) => {
     const current = line.points.length ? line.points[line.points.length - 1].rate : 0;
@@ -179,6 +116,8 @@ function drawTraffic(traffic) {
 }
 
 const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
+// Shows time that passes, and is brought up to date in place.
+const COUNTS_DOWN = ["plugins"];
 const drawn = {};
 let refreshing = false;
 let again = false;
@@ -186,7 +125,7 @@ let again = false;
 async function draw(name, show) {
   const answer = await call("GET", `/v1/${name}`);
   const text = JSON.stringify(answer);
-  if (drawn[name] === text) return;
+  if (drawn[name] === text && !COUNTS_DOWN.includes(name)) return;
   show(answer);
   drawn[name] = text;
 }
@@ -209,8 +148,7 @@ async function refresh() {
 async function listen() {
   for (;;) {
     try {
-      const token = sessionStorage.getItem(TOKEN_KEY);
-      const response = await fetch("/v1/events", { headers: token ? { Authorization: `Bearer ${token}` } : {} });
+      const response = await fetch("/v1/events", { headers: authorization() });
       if (!response.ok) throw new Error(response.statusText);
       const reader = response.body.getReader();
       while (!(await reader.read()).done) await refresh();
@@ -223,9 +161,10 @@ async function listen() {
 
 find("#token").onsubmit = (event) => {
   event.preventDefault();
-  sessionStorage.setItem(TOKEN_KEY, find("#token input").value);
+  rememberToken(find("#token input").value);
   find("#token").hidden = true;
   refresh();
 };
+document.addEventListener("changed", refresh);
 refresh();
 listen();

@@ -2,7 +2,10 @@
 
 use prometheus::proto::{Bucket, Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 use sluice_snapshot::latency::{LATENCY_BOUNDS_MICROS, LatencyTotals};
+use sluice_snapshot::plugin::{CALL_BOUNDS_NS, CallTimes};
 
+/// Nanoseconds per second.
+const NANOS: f64 = 1e9;
 /// Microseconds per second.
 const MICROS: f64 = 1e6;
 /// Milliseconds per second.
@@ -69,19 +72,31 @@ pub(super) fn gauge(labels: &Labels<'_>, value: f64) -> Metric {
 }
 
 pub(super) fn histogram(labels: &Labels<'_>, totals: &LatencyTotals) -> Metric {
-    let mut count = 0;
-    let bucket = |(bound, in_bucket): (&u64, &u64)| {
-        count += in_bucket;
+    let buckets =
+        LATENCY_BOUNDS_MICROS.iter().zip(&totals.buckets).map(|(bound, count)| (number(*bound) / MICROS, *count));
+    histogram_of(labels, buckets, totals.count(), number(totals.micros) / MICROS)
+}
+
+/// Times of calls into a plugin.
+pub(super) fn call_times(labels: &Labels<'_>, times: &CallTimes) -> Metric {
+    let buckets = CALL_BOUNDS_NS.iter().zip(times.buckets).map(|(bound, count)| (number(*bound) / NANOS, count));
+    histogram_of(labels, buckets, times.count, number(times.sum_ns) / NANOS)
+}
+
+/// `buckets` are upper bounds in seconds with what lies between them and the one before.
+fn histogram_of(labels: &Labels<'_>, buckets: impl Iterator<Item = (f64, u64)>, count: u64, sum: f64) -> Metric {
+    let mut cumulative = 0;
+    let bucket = |(bound, in_bucket): (f64, u64)| {
+        cumulative += in_bucket;
         let mut bucket = Bucket::default();
-        bucket.set_upper_bound(number(*bound) / MICROS);
-        bucket.set_cumulative_count(count);
+        bucket.set_upper_bound(bound);
+        bucket.set_cumulative_count(cumulative);
         bucket
     };
-    let buckets = LATENCY_BOUNDS_MICROS.iter().zip(&totals.buckets).map(bucket).collect();
     let mut histogram = Histogram::default();
-    histogram.set_bucket(buckets);
-    histogram.set_sample_count(totals.count());
-    histogram.set_sample_sum(number(totals.micros) / MICROS);
+    histogram.set_bucket(buckets.map(bucket).collect());
+    histogram.set_sample_count(count);
+    histogram.set_sample_sum(sum);
     let mut metric = Metric::from_label(pairs(labels));
     metric.set_histogram(histogram);
     metric

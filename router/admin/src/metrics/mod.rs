@@ -23,7 +23,7 @@ pub(crate) async fn scrape(State(context): State<Shared>) -> Response {
     let (_, snapshot) = handle.published().load();
     let mut families = traffic::families(handle.traffic());
     families.extend(upstreams::families(&snapshot));
-    families.extend(plugins::families(&snapshot));
+    families.extend(plugins::families(handle, &snapshot));
     families.extend(control::families(handle));
     families.extend(process::families());
     // The format has no families without samples.

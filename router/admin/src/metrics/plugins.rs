@@ -5,8 +5,8 @@ use prometheus::proto::{Metric, MetricFamily};
 use sluice_control::Handle;
 use sluice_model::weight::BasisPoints;
 use sluice_snapshot::plugin::{BreakerState, Phase, StatsReport};
-use sluice_snapshot::{Plugin, Seat, Snapshot};
 use sluice_snapshot::time::unix_ms;
+use sluice_snapshot::{Plugin, Seat, Snapshot};
 
 use super::families::{Row, call_times, counter, counters, gauge, gauges, histograms, number};
 
@@ -95,7 +95,9 @@ fn calls(digests: &[Digest<'_>]) -> Vec<MetricFamily> {
             let [plugin, role, phase] = labels;
             verdicts.extend(said.map(|(kind, count)| counter(&[plugin, role, phase, ("verdict", kind)], *count)));
         }
-        faults.extend(digest.stats.failures.iter().map(|(cause, count)| counter(&digest.labels_and("cause", cause), *count)));
+        faults.extend(
+            digest.stats.failures.iter().map(|(cause, count)| counter(&digest.labels_and("cause", cause), *count)),
+        );
         own.extend(digest.stats.counters.iter().map(|(name, count)| counter(&digest.labels_and("name", name), *count)));
     }
     vec![
