@@ -148,6 +148,8 @@ Examples:
         after_help = "\
 Examples:
   sluice plugin build hello --install edge
+  sluice plugin list
+  sluice plugin rollback canary
   sluice plugin pack component.wasm --manifest manifest.json"
     )]
     Plugin(PluginCommand),

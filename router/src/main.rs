@@ -4,11 +4,13 @@
 mod admin;
 mod args;
 mod commands;
+mod human;
 mod lock;
 mod logging;
 mod parts;
 mod settings;
 mod signals;
+mod table;
 mod terminal;
 
 use std::process::ExitCode;

@@ -3,11 +3,18 @@
 
 mod build;
 mod new;
+mod history;
+mod list;
 mod pack;
+mod show;
+mod steer;
+mod told;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
+
+use super::ask::AskArgs;
 
 /// What of plugins.
 #[derive(Debug, Subcommand)]
@@ -40,6 +47,51 @@ Examples:
   sluice plugin pack component.wasm --manifest manifest.json
   sluice plugin pack component.wasm --manifest manifest.json -o plugins.d/hello.wasm")]
     Pack(pack::PackArgs),
+    /// List the plugins of a running router: what serves, what it costs, and what is out of the ordinary.
+    ///
+    /// P50 and P99 are the time of a call, of the phase that is called most. GEN counts how often a plugin was loaded since
+    /// the router started. A NOTE says what keeps a file from serving, or how long a trial lasts.
+    #[command(after_help = "\
+Examples:
+  sluice plugin list
+  sluice plugin list --json | jq '.[] | select(.fault) | {name, fault}'")]
+    List(AskArgs),
+    /// Show one plugin of a running router: rights, calls, verdicts and times by phase, failures, its trial.
+    #[command(after_help = "\
+Examples:
+  sluice plugin show canary
+  sluice plugin show canary --json | jq .trial.comparisons.recent")]
+    Show(show::NameArgs),
+    /// List the digests of a plugin that served, newest first; `*` marks the one that serves, `?` one on trial.
+    #[command(after_help = "\
+Examples:
+  sluice plugin history canary
+  sluice plugin history canary --json | jq -r '.digests[1].digest'")]
+    History(show::NameArgs),
+    /// Let an earlier digest of a plugin serve again, in place of the file in the folder.
+    ///
+    /// The file is not touched: its digest is held back until `sluice plugin release`, or until another file takes its
+    /// place. A restart changes nothing about it. Refused if that digest no longer loads under the present policy.
+    #[command(after_help = "\
+Examples:
+  sluice plugin rollback canary                back to the digest that served before
+  sluice plugin rollback canary 51bc07         to one of `sluice plugin history canary`")]
+    Rollback(steer::RollbackArgs),
+    /// End the trial of a new digest: it serves from now on.
+    #[command(after_help = "\
+Examples:
+  sluice plugin promote canary")]
+    Promote(show::NameArgs),
+    /// End the trial of a new digest: it is held back, and the one that serves goes on.
+    #[command(after_help = "\
+Examples:
+  sluice plugin abort canary")]
+    Abort(show::NameArgs),
+    /// Let a digest that is held back or quarantined try again.
+    #[command(after_help = "\
+Examples:
+  sluice plugin release canary && sluice plugin list")]
+    Release(show::NameArgs),
 }
 
 /// Does it.
@@ -48,5 +100,12 @@ pub(crate) fn plugin(command: &PluginCommand) -> anyhow::Result<ExitCode> {
         PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
         PluginCommand::Pack(args) => pack::pack(args),
+        PluginCommand::List(args) => list::list(args),
+        PluginCommand::Show(args) => show::show(args),
+        PluginCommand::History(args) => history::history(args),
+        PluginCommand::Rollback(args) => steer::rollback(args),
+        PluginCommand::Promote(args) => steer::promote(args),
+        PluginCommand::Abort(args) => steer::abort(args),
+        PluginCommand::Release(args) => steer::release(args),
     }
 }
