@@ -32,6 +32,7 @@ mod plugin_info;
 mod quarantine;
 mod reaper;
 mod references;
+pub mod rehearsal;
 mod release;
 mod rollouts;
 mod settle;

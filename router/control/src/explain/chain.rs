@@ -188,7 +188,7 @@ impl Asking<'_, '_> {
 }
 
 /// Why the host does not ask a plugin, decided without a call.
-fn not_concerned(plugin: &Plugin, head: &Head) -> Option<String> {
+pub(crate) fn not_concerned(plugin: &Plugin, head: &Head) -> Option<String> {
     if plugin.applies(head.method.as_str(), head.path()) {
         return None;
     }

@@ -20,7 +20,7 @@ pub use report::{
     UpstreamSeen,
 };
 
-pub(crate) use chain::Probe;
+pub(crate) use chain::{Probe, not_concerned};
 pub(crate) use question::Head;
 
 /// Status of the answer to a preflight.
