@@ -13,7 +13,7 @@ use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{plugins, say};
+use crate::{javascript, plugins, say};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -22,6 +22,9 @@ const LONG_TESTS: &str = "long::";
 /// Programs that some tests need, and what the names of those tests begin with. Without one they are skipped, and said to
 /// be; under CI that is a failure.
 const OPTIONAL: [(&Program, &str); 2] = [(&CHROMEDRIVER, "browser::"), (&PROMTOOL, "observe::promtool")];
+
+/// Tests of the example plugin in JavaScript.
+const JAVASCRIPT_TESTS: &str = "plugin_javascript::";
 
 /// Which tests to run.
 #[derive(Args)]
@@ -48,9 +51,19 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     say::note(redis.display());
     let mut found = Vec::new();
     for (program, tests) in OPTIONAL {
-        say::step(format_args!("looking for {}", program.name));
-        found.push(Optional { program, tests, path: optional(program)? });
+        let Program { name, variable, packages, .. } = program;
+        say::step(format_args!("looking for {name}"));
+        let install = format!("Debian, as root: `{}`", apt::install_line(packages));
+        found.push(Optional { name, variable, tests, install, path: optional(program.find())? });
     }
+    say::step("building the plugin in JavaScript");
+    found.push(Optional {
+        name: "plugin in JavaScript",
+        variable: javascript::PLUGIN_VARIABLE,
+        tests: JAVASCRIPT_TESTS,
+        install: format!("`{}`", javascript::INSTALL),
+        path: optional(javascript::build(&workspace))?,
+    });
     say::step("building programs and tests");
     process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
 
@@ -70,10 +83,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         (!options.long).then_some(LONG_TESTS).into_iter().chain(missing.iter().map(|optional| optional.tests));
     runner.arg("--").args(left_out.flat_map(|tests| ["--skip", tests]));
     failures.extend(process::run_as_is(settings.apply(&mut runner)).err());
-    for Optional { program, tests, .. } in missing {
-        let install = apt::install_line(program.packages);
-        let name = program.name;
-        say::note(format_args!("tests `{tests}*`: SKIPPED, there is no {name} (Debian, as root: `{install}`)"));
+    for Optional { name, tests, install, .. } in missing {
+        say::note(format_args!("tests `{tests}*`: SKIPPED, there is no {name} ({install})"));
     }
     if failures.is_empty() {
         say::step("all tests passed");
@@ -84,16 +95,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     bail!("{}", lines.join("; "))
 }
 
-/// A program that some tests need.
+/// What some tests need.
 struct Optional {
-    program: &'static Program,
+    name: &'static str,
+    /// Tells the tests where it is.
+    variable: &'static str,
     tests: &'static str,
+    /// What a user may do to have it.
+    install: String,
     path: Option<PathBuf>,
 }
 
-/// Where the program is; `None` if it cannot be had, which is an error only under CI.
-fn optional(program: &Program) -> Result<Option<PathBuf>> {
-    match program.find() {
+/// Where it is; `None` if it cannot be had, which is an error only under CI.
+fn optional(found: Result<PathBuf>) -> Result<Option<PathBuf>> {
+    match found {
         Ok(path) => {
             say::note(path.display());
             Ok(Some(path))
@@ -117,7 +132,7 @@ impl Settings<'_> {
     fn apply<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         command.env(PLUGINS_VARIABLE, self.plugins).env(REDIS.variable, self.redis);
         for optional in self.optional {
-            command.envs(optional.path.iter().map(|path| (optional.program.variable, path)));
+            command.envs(optional.path.iter().map(|path| (optional.variable, path)));
         }
         command
     }

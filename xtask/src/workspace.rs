@@ -31,6 +31,11 @@ impl Workspace {
         self.0.target().join("plugins")
     }
 
+    /// Where the example plugin in JavaScript is built.
+    pub(crate) fn javascript_folder(&self) -> PathBuf {
+        self.0.target().join("javascript")
+    }
+
     /// A program of this workspace, built with the profile that demo and tests share.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.0.target().join("debug").join(name)
