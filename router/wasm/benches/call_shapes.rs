@@ -1,15 +1,12 @@
-//! What a hot call costs: by the shape of its arguments, through the whole host, and for the first-party plugins.
-//!
-//! The first group is what the contract's shape was chosen by; docs/bench/plugin-call-shapes.md has the figures.
+//! What a bare call costs by the shape of its arguments: what the contract's shape was chosen by.
+//! docs/bench/plugin-call-shapes.md has the figures; `calls` has those of whole calls through the host.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run has no result")]
 
 use std::hint::black_box;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use sluice_wasm::{Engine, Grants, Instance, Limits, SizeUnit, fields};
+use sluice_wasm::fields;
 use wasmtime::component::{Component, ComponentType, Func, Linker, Lower};
 use wasmtime::{Config, Store};
 
@@ -21,14 +18,6 @@ const BROWSER_HEADERS: usize = 12;
 
 /// Never reached: the shapes are measured without a deadline of their own.
 const FAR_AWAY: u64 = 1 << 40;
-
-const LIMITS: Limits = Limits {
-    memory_bytes_max: 16 * 1024 * 1024,
-    call_cpu_max: Duration::from_millis(50),
-    state_cpu_max: Duration::from_millis(50),
-    init_cpu_max: Duration::from_millis(500),
-    ..Limits::DEFAULT
-};
 
 /// The request as a record, the shape that was not chosen.
 #[derive(ComponentType, Lower)]
@@ -71,7 +60,7 @@ fn shapes(criterion: &mut Criterion) {
     group.bench_function("b: blob, u64, u64 -> u64", |bencher| {
         bencher.iter(|| function.call(&mut store, black_box((&packed[..], 1, 2))).unwrap());
     });
-    group.bench_function("b, typed at each call, as the host does", |bencher| {
+    group.bench_function("b, typed at each call", |bencher| {
         bencher.iter(|| {
             let function = bytes.typed::<(&[u8], u64, u64), (u64,)>(&store).unwrap();
             function.call(&mut store, black_box((&packed[..], 1, 2))).unwrap()
@@ -95,69 +84,5 @@ fn shapes(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The same call through the host: deadline, verdict, everything.
-fn host(criterion: &mut Criterion) {
-    let engine = Engine::new().unwrap();
-    let guest = wat::parse_str(include_str!("../tests/host/guest.wat")).unwrap();
-    let artifact = engine.compile(&guest).unwrap();
-    let mut instance = Instance::new(&artifact, "guest", "{}", &Grants::default(), &LIMITS).unwrap();
-    let packed = blob(&VALUES.map(Some));
-    let mut group = criterion.benchmark_group("host");
-    group.bench_function("on-request of an empty guest", |bencher| {
-        bencher.iter(|| instance.on_request(black_box(&packed), 1, 2).unwrap());
-    });
-    group.bench_function("instantiate and init an empty guest", |bencher| {
-        bencher.iter(|| Instance::new(&artifact, "guest", "{}", &Grants::default(), &LIMITS).unwrap());
-    });
-    group.finish();
-}
-
-/// The first-party plugins as the demo runs them. Left out where they are not built.
-fn plugins(criterion: &mut Criterion) {
-    let engine = Engine::new().unwrap();
-    let start = |name: &str, config: &str, state: &str| {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins");
-        let bytes = std::fs::read(folder.join(format!("{name}.wasm"))).ok()?;
-        let state = vec![state.to_owned()];
-        let grants =
-            Grants { state, alerts: true, abort: true, counters: true, tags: true, log: true, edits: true, body: true };
-        Some(Instance::new(&engine.compile(&bytes).unwrap(), name, config, &grants, &LIMITS).unwrap())
-    };
-    let mut group = criterion.benchmark_group("plugin");
-
-    if let Some(mut canary) = start("canary", r#"{"rollout":"demo"}"#, "rollout:demo") {
-        let document =
-            r#"{"state":"running","weight_bps":2500,"salt":"s","epoch":1,"stable":"stable","canary":"canary"}"#;
-        canary.on_state("rollout:demo", Some(document)).unwrap();
-        let packed = blob(&[Some(VALUES[2])]);
-        group.bench_function("canary on-request", |bencher| {
-            bencher.iter(|| canary.on_request(black_box(&packed), 1, 2).unwrap());
-        });
-    }
-    let config = r#"{"gates":[{"flag":"featureFlags","paths":["/set"]}]}"#;
-    if let Some(mut gate) = start("feature-flags", config, "flag:featureFlags") {
-        gate.on_state("flag:featureFlags", Some("true")).unwrap();
-        let fields = gate.activation().request_fields.clone();
-        let values: Vec<_> = fields.iter().map(|field| Some(if field == "path" { "/set" } else { "GET" })).collect();
-        let packed = blob(&values);
-        group.bench_function("feature-flags on-request", |bencher| {
-            bencher.iter(|| gate.on_request(black_box(&packed), 1, 2).unwrap());
-        });
-    }
-    let config = r#"{"limit":"50000B","paths":["/upload"],"action":"abort_canary"}"#;
-    if let Some(mut watch) = start("upload-alert", config, "flag:none") {
-        let packed = blob(&vec![Some("POST"); watch.activation().request_fields.len()]);
-        if watch.activation().phases.request {
-            group.bench_function("upload-alert on-request", |bencher| {
-                bencher.iter(|| watch.on_request(black_box(&packed), 1, 2).unwrap());
-            });
-        }
-        group.bench_function("upload-alert on-body-size, with an alert", |bencher| {
-            bencher.iter(|| watch.on_body_size(0, black_box(50_001), SizeUnit::Body, true).unwrap());
-        });
-    }
-    group.finish();
-}
-
-criterion_group!(benches, shapes, host, plugins);
+criterion_group!(benches, shapes);
 criterion_main!(benches);
