@@ -110,6 +110,7 @@ impl Parts {
             ping_timeout: sluice_proxy::PING_TIMEOUT,
             drain: limits.drain,
             access_log: config.access_log.clone(),
+            chain_trace: config.chain_trace.clone(),
         };
         let shared = sluice_proxy::Shared {
             published: Arc::clone(&self.published),

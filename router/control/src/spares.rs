@@ -1,4 +1,8 @@
-//! Spares: a fresh instance for each one that workers lost to a fault, at a bounded rate.
+//! Spares: a fresh instance for each one that workers lost.
+//!
+//! It is made at once: a plugin that fails again and again is kept from requests by its breaker, and one whose policy
+//! has none pays with its own requests, each of which waits for its instance. One is made at a time, so that costs one
+//! thread at the most.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,11 +19,11 @@ use crate::gate::Gate;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 
-/// Wait after the first rebuild, and the longest; each rebuild doubles it. An instance costs well under 1 ms, so a
-/// plugin that always traps costs under 1 % of a core, and a worker without an instance waits no longer than this.
+/// Wait after an instance that could not be made, or for which there was no place yet, and the longest; each turn doubles
+/// it.
 const WAIT_MIN: Duration = Duration::from_millis(10);
 const WAIT_MAX: Duration = Duration::from_millis(100);
-/// After this long without a loss, the next rebuild is at once again.
+/// After this long without a loss, the next one is logged again.
 const CALM: Duration = Duration::from_secs(2);
 
 /// What is owed to one plugin.
@@ -30,12 +34,17 @@ struct Debt {
     owed: usize,
     /// Made, but the place of the spare was still taken.
     ready: Option<Instance>,
-    /// When the last one was made or offered, and the wait from then on.
+    /// When the last turn was, and the wait from then on.
     last: Instant,
     wait: Duration,
 }
 
 impl Debt {
+    /// True if one is made for which there is no place yet.
+    fn is_place_awaited(&self) -> bool {
+        self.ready.is_some()
+    }
+
     /// When to see to it: to make the next one, or to forget that there were any.
     fn due(&self) -> Instant {
         self.last + if self.owed == 0 { CALM } else { self.wait }
@@ -87,6 +96,10 @@ impl Spares {
             Debt { plugin, owed: 0, ready: None, last: Instant::now(), wait: Duration::ZERO }
         });
         debt.owed = (debt.owed + 1).min(self.owed_max);
+        if debt.is_place_awaited() {
+            // Whoever lost one has taken the spare, or is about to.
+            debt.wait = Duration::ZERO;
+        }
     }
 
     async fn pay(&mut self, key: &PluginKey) {
@@ -96,19 +109,19 @@ impl Spares {
         }
         let instance = match debt.ready.take() {
             Some(instance) => Some(instance),
-            None => {
-                debt.wait = (debt.wait * 2).clamp(WAIT_MIN, WAIT_MAX);
-                match self.make(key).await {
-                    Made::Instance(instance) => Some(*instance),
-                    Made::Failed => None,
-                    Made::NotNeeded => return,
-                }
-            }
+            None => match self.make(key).await {
+                Made::Instance(instance) => Some(*instance),
+                Made::Failed => None,
+                Made::NotNeeded => return,
+            },
         };
+        let is_failed = instance.is_none();
         if let Some(instance) = instance {
             debt.ready = debt.plugin.deposit_spare(instance);
             debt.owed -= usize::from(debt.ready.is_none());
         }
+        let is_stuck = is_failed || debt.is_place_awaited();
+        debt.wait = if is_stuck { (debt.wait * 2).clamp(WAIT_MIN, WAIT_MAX) } else { Duration::ZERO };
         debt.last = Instant::now();
         self.debts.insert(key.clone(), debt);
     }

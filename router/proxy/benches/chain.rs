@@ -122,6 +122,7 @@ fn settings() -> Settings {
         ping_timeout: sluice_proxy::PING_TIMEOUT,
         drain: Duration::from_secs(1),
         access_log: AccessLog::Off,
+        chain_trace: sluice_policy::ChainTrace::default(),
     }
 }
 

@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::time::timeout;
 
 use crate::answer::Answer;
-use crate::chain;
+use crate::chain::{self, Chunks};
 use crate::codec::Incoming;
 use crate::error::Error;
 use crate::exchange::Exchange;
@@ -34,6 +34,8 @@ pub(crate) struct Upload {
 struct Inner {
     incoming: Incoming,
     meter: Option<(Meter, Weak<Exchange>)>,
+    /// The plugins that look at its bytes.
+    chunks: Option<Chunks>,
     stall: Stall,
     /// Keeps it from the server.
     hold: Option<Hold>,
@@ -68,6 +70,7 @@ impl Upload {
         let inner = Inner {
             incoming,
             meter: None,
+            chunks: None,
             stall,
             hold: None,
             tees: Vec::new(),
@@ -82,6 +85,11 @@ impl Upload {
     /// Has the rest of the body counted.
     pub(crate) fn count_with(&self, meter: Meter, exchange: &Rc<Exchange>) {
         self.inner.borrow_mut().meter = Some((meter, Rc::downgrade(exchange)));
+    }
+
+    /// Has it shown to plugins.
+    pub(crate) fn show_to(&self, chunks: Chunks) {
+        self.inner.borrow_mut().chunks = Some(chunks);
     }
 
     /// Has the rest of the body copied.
@@ -178,6 +186,7 @@ impl Inner {
                     if let Some(trailers) = frame.trailers_mut() {
                         headers::take_off_trailers(trailers);
                         self.complete();
+                        self.show(&[], true);
                         return Poll::Ready(Some(Ok(frame)));
                     }
                     let Ok(chunk) = frame.into_data() else { continue };
@@ -186,15 +195,20 @@ impl Inner {
                         return self.stop(Err(Error::BodyTooLarge));
                     }
                     self.tees.iter().for_each(|tee| tee.push(&chunk));
-                    if self.incoming.is_end_stream() {
+                    let is_end = self.incoming.is_end_stream();
+                    if is_end {
                         self.complete();
                     }
                     self.count(&chunk);
+                    if self.chunks.is_some() {
+                        self.show(&chunk, is_end);
+                    }
                     return Poll::Ready(Some(Ok(Frame::data(chunk))));
                 }
                 Poll::Ready(Some(Err(_broken))) => return self.stop(Err(Error::BodyBroken)),
                 Poll::Ready(None) => {
                     self.complete();
+                    self.show(&[], true);
                     return Poll::Ready(None);
                 }
                 Poll::Pending => {
@@ -233,6 +247,7 @@ impl Inner {
         self.progress = Progress::Stopped;
         self.stopped_by.get_or_insert(by);
         self.meter = None;
+        self.chunks = None;
         self.tees.clear();
         Poll::Ready(Some(Err(Stopped)))
     }
@@ -243,15 +258,29 @@ impl Inner {
         let Some((meter, exchange)) = &mut self.meter else { return };
         let Some(exchange) = exchange.upgrade() else { return };
         meter.feed(chunk);
-        while let Some(link) = meter.due() {
+        while let Some((link, due)) = meter.due() {
             let (size_bytes, unit) = (meter.size_bytes(), meter.unit());
-            let answered = chain::body_size(&exchange, link, size_bytes, unit, false).transpose();
+            let answered = chain::body_size(&exchange, link, due, size_bytes, unit, false).transpose();
             if let Some(by) = answered
                 && !exchange.is_answered()
             {
                 let _stopped = self.stop(by);
                 return;
             }
+        }
+    }
+}
+
+impl Inner {
+    /// Shows what came to the plugins that look at it. An answer of theirs stops the upload, as that to its size does.
+    fn show(&mut self, chunk: &[u8], is_end: bool) {
+        let Some(chunks) = &mut self.chunks else { return };
+        let answered = chunks.show(chunk, is_end);
+        if chunks.is_over() {
+            self.chunks = None;
+        }
+        if let Some(by) = answered {
+            let _stopped = self.stop(by);
         }
     }
 }

@@ -22,8 +22,9 @@ use crate::error::Error;
 use crate::filters::cors::CrossOrigin;
 use crate::filters::{cors, redirect};
 use crate::head::Line;
-use crate::instance::{InstanceCell, Surroundings};
+use crate::instance::Surroundings;
 use crate::record::Record;
+use crate::seat::{Draw, WorkerSeat};
 use crate::trace::Trace;
 use crate::trail::Trail;
 use crate::worker::WorkerSnapshot;
@@ -90,6 +91,8 @@ pub(crate) struct Exchange {
     pub(crate) record: Record,
     /// What the steps note for those who ask why.
     pub(crate) trail: Trail,
+    /// What the chain keeps from phase to phase.
+    pub(crate) chain: chain::Notes,
     pub(crate) trace: Trace,
     pub(crate) version: Version,
     pub(crate) is_head: bool,
@@ -100,8 +103,6 @@ pub(crate) struct Exchange {
     variant: Cell<Option<usize>>,
     /// It counts towards the requests in flight of its route.
     is_counted_in: Cell<bool>,
-    /// What plugins asked to be handed back, by position in the chain; those who asked for 0 are left out.
-    contexts: RefCell<Vec<(usize, u32)>>,
     tag: RefCell<Option<HeaderValue>>,
     /// Who asks from elsewhere, on a route with CORS.
     cross_origin: OnceCell<CrossOrigin>,
@@ -115,14 +116,15 @@ impl Exchange {
         worker.counters().in_flight.fetch_add(1, Ordering::Relaxed);
         connection.begin_request();
         let now_ms = unix_ms();
-        let random = (u128::from(worker.random()) << 64) | u128::from(worker.random());
+        let (random, draw) = (u128::from(worker.random()) << 64, worker.random());
         let started = Instant::now();
         Self {
             started,
             now_ms,
-            request_id: request_id::make(now_ms, random),
+            request_id: request_id::make(now_ms, random | u128::from(draw)),
             record: Record::default(),
             trail: Trail::new(started),
+            chain: chain::Notes::new(Draw::new(draw)),
             trace: Trace::default(),
             version: parts.version,
             is_head: parts.method == Method::HEAD,
@@ -132,7 +134,6 @@ impl Exchange {
             route: Cell::new(None),
             variant: Cell::new(None),
             is_counted_in: Cell::new(false),
-            contexts: RefCell::default(),
             tag: RefCell::default(),
             cross_origin: OnceCell::new(),
             accept: OnceCell::new(),
@@ -247,30 +248,14 @@ impl Exchange {
         Some(self.snapshot.variant(self.rollout()?, self.variant.get()?))
     }
 
-    /// This worker's instance of the plugin at a place of the chain, if it concerns this request.
-    pub(crate) fn applicable(&self, link: Link) -> Option<&InstanceCell> {
-        let (line, instance) = (self.line()?, self.snapshot.instance(link.plugin)?);
-        instance.plugin.applies(line.method.as_str(), line.target.path()).then_some(instance)
+    /// Who sits at a place of the chain, on this worker.
+    pub(crate) fn seat(&self, link: Link) -> &WorkerSeat {
+        self.snapshot.seat(link.plugin)
     }
 
     /// What an instance needs to be called.
     pub(crate) fn surroundings(&self) -> Surroundings<'_> {
         Surroundings { cells: &self.snapshot().cells, effects: &self.connection.worker.shared.effects }
-    }
-
-    /// What the plugin at a place of the chain asked to be handed back.
-    pub(crate) fn context(&self, link: Link) -> u32 {
-        let contexts = self.contexts.borrow();
-        contexts.iter().find(|(position, _)| *position == link.position).map_or(0, |(_, ctx)| *ctx)
-    }
-
-    pub(crate) fn set_context(&self, link: Link, ctx: u32) {
-        let mut contexts = self.contexts.borrow_mut();
-        match contexts.iter_mut().find(|(position, _)| *position == link.position) {
-            Some((_, old)) => *old = ctx,
-            None if ctx == 0 => {}
-            None => contexts.push((link.position, ctx)),
-        }
     }
 
     /// What plugins marked the request with.

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::framing::check_coding;
 use crate::host::Host;
-use crate::{forwarded, headers};
+use crate::{forwarded, headers, server_timing};
 
 /// Bytes of a target; twice what every server ought to take (RFC 9112 section 3), and as much as most load balancers do.
 const TARGET_BYTES_MAX: usize = 16 << 10;
@@ -68,10 +68,12 @@ pub(crate) fn read(exchange: &Exchange, parts: Parts) -> Result<Head, Error> {
         return Err(Error::FieldName);
     }
     let takes_trailers = headers::takes_trailers(&headers);
+    let asks_for_timing = server_timing::is_asked(&connection.worker.settings.chain_trace, &headers);
     headers::from_client(&mut headers, peer.is_trusted, listener.underscores);
     let is_for_router = is_asterisk(&target) || (method == Method::OPTIONS && is_spent(&mut headers));
     let client = if peer.is_trusted { forwarded::client(&headers, listener) } else { None };
     exchange.set_line(Line { method, target, host: host.clone(), client });
+    server_timing::note(exchange, asks_for_timing);
     Ok(Head { headers, host, takes_trailers, expects_continue, is_for_router })
 }
 

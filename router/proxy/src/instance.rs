@@ -1,36 +1,50 @@
-//! One plugin instance of one worker: told of new state before it is called, replaced after a fault.
+//! One plugin instance of one worker: told of new state before it is called, replaced after a fault, and when it has
+//! grown too large.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_policy::FailurePolicy;
-use sluice_snapshot::plugin::Phase;
+use sluice_snapshot::plugin::{Opened, Pass, Phase};
+use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::{Cells, Effect, EffectQueue, LostBy, Plugin};
-use sluice_wasm::{CallError, Instance, Verdict};
+use sluice_wasm::{CallError, FailureKind, Instance, Verdict};
+use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::fault_log::FaultLog;
 use crate::reaper::{Reaper, Remains};
 
-/// How long a request waits for fresh instances where faults took the old ones. Control makes one each 100 ms at the
-/// slowest, so a request that comes right after several that trapped still gets its turn.
+/// How long a request waits for fresh instances where faults took the old ones. Control makes one in well under a
+/// millisecond, one after the other, so a request that comes right after several that trapped still gets its turn.
 pub(crate) const INSTANCE_WAIT_MAX: Duration = Duration::from_secs(1);
+/// After this long without an instance, control is asked once more: what it was told may have got lost in a full queue.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// One call of so many is timed. Reading the clock twice costs as much as an empty call. A prime: a plugin that is called
+/// two or three times per request is not timed in the same phase always.
+const TIMED_EVERY: u32 = 17;
 /// Cause in the metrics when no fresh instance came in time.
 const CAUSE_MISSING: &str = "missing";
-/// Cause in the metrics when a plugin chooses a variant that the route does not have.
-const CAUSE_FOREIGN_VARIANT: &str = "foreign-variant";
+/// Cause in the metrics when a plugin is quarantined: it was not called.
+const CAUSE_QUARANTINED: &str = "quarantined";
 
 /// The instance of one plugin on one worker. It belongs to the plugin, so it survives snapshots that keep the plugin.
 pub(crate) struct InstanceCell {
     pub(crate) plugin: Arc<Plugin>,
     worker: usize,
     slot: RefCell<Slot>,
+    until_timed: Cell<u32>,
+    log: FaultLog,
     reaper: Reaper,
 }
 
 struct Slot {
     instance: Option<Instance>,
     told: Told,
+    /// What the instance had left out when it was last asked.
+    dropped: Dropped,
+    /// When control was last told that there is none.
+    asked: Option<Instant>,
 }
 
 /// What of the live state the instance knows.
@@ -41,22 +55,82 @@ struct Told {
     versions: Vec<Option<u64>>,
 }
 
+/// What the host took out of what an instance said, so far.
+#[derive(Clone, Copy, Default)]
+struct Dropped {
+    effects: u64,
+    lines: u64,
+    alerts: u64,
+}
+
 /// What a call needs of the worker.
 pub(crate) struct Surroundings<'a> {
     pub(crate) cells: &'a Cells,
     pub(crate) effects: &'a EffectQueue,
 }
 
+/// What became of a call.
+pub(crate) struct Called {
+    pub(crate) said: Result<Verdict, Failure>,
+    /// Wall time, if it was measured.
+    pub(crate) took: Option<Duration>,
+}
+
+/// A call that failed, or was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// One word, as in the metrics.
+    pub(crate) cause: &'static str,
+    /// What becomes of the request.
+    pub(crate) policy: FailurePolicy,
+}
+
+impl Failure {
+    /// The plugin was called, and it is its own fault.
+    pub(crate) fn is_of_call(&self) -> bool {
+        self.cause != CAUSE_MISSING && self.cause != CAUSE_QUARANTINED
+    }
+}
+
+/// A verdict that means nothing here. The instance is sound; its answer is not.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Nonsense {
+    /// A variant that the route does not have.
+    #[error("it chose the variant `{0}`, which the route does not have")]
+    ForeignVariant(String),
+    /// A path that no request has.
+    #[error("it set a path that is not in normal form: {0:?}")]
+    Path(String),
+}
+
+impl Nonsense {
+    const fn cause(&self) -> &'static str {
+        match self {
+            Self::ForeignVariant(_) => "foreign-variant",
+            Self::Path(_) => "verdict",
+        }
+    }
+}
+
 impl InstanceCell {
     pub(crate) fn new(plugin: &Arc<Plugin>, worker: usize, reaper: Reaper) -> Self {
         let told = Told { clock: None, versions: vec![None; plugin.state.len()] };
-        let slot = Slot { instance: plugin.take(worker), told };
-        Self { plugin: Arc::clone(plugin), worker, slot: RefCell::new(slot), reaper }
+        let slot = Slot { instance: plugin.take(worker), told, dropped: Dropped::default(), asked: None };
+        Self {
+            plugin: Arc::clone(plugin),
+            worker,
+            slot: RefCell::new(slot),
+            until_timed: Cell::new(0),
+            log: FaultLog::new(),
+            reaper,
+        }
     }
 
-    /// True after a fault, until there is a fresh instance; never where the policy is to go on without the plugin.
+    /// True after a fault, until there is a fresh instance; never where nothing would come of it.
     pub(crate) fn is_awaited(&self) -> bool {
-        matches!(self.plugin.on_failure.trap, FailurePolicy::Closed { .. }) && self.slot.borrow().instance.is_none()
+        matches!(self.plugin.on_failure.trap, FailurePolicy::Closed { .. })
+            && self.slot.borrow().instance.is_none()
+            && !self.plugin.breaker.is_refusing(unix_ms)
     }
 
     /// Completes when there is an instance: a fault costs its own request, not those after it. Cancel safe.
@@ -71,38 +145,75 @@ impl InstanceCell {
         }
     }
 
-    /// Calls the plugin. `Ok(None)`: it failed, and its policy is to go on without it.
+    /// Calls the plugin. What `check` refuses counts as a failed call.
     pub(crate) fn call(
         &self,
         surroundings: &Surroundings<'_>,
         phase: Phase,
+        is_traced: bool,
         call: impl FnOnce(&mut Instance) -> Result<Verdict, CallError>,
-    ) -> Result<Option<Verdict>, Error> {
+        check: impl FnOnce(&Verdict) -> Result<(), Nonsense>,
+    ) -> Called {
+        let Some(pass) = self.plugin.breaker.admit(unix_ms) else {
+            return self.uncalled(CAUSE_QUARANTINED);
+        };
         let slot = &mut *self.slot.borrow_mut();
         slot.refill(&self.plugin, self.worker);
         let Some(instance) = &mut slot.instance else {
-            return self.failed(CAUSE_MISSING);
+            self.ask_again(slot, surroundings);
+            return self.uncalled(CAUSE_MISSING);
         };
         let told = self.tell_state(instance, surroundings.cells, &mut slot.told);
+        let is_timed = self.is_timed();
+        let began = (is_timed || is_traced).then(Instant::now);
         let called = told.and_then(|()| {
             self.plugin.stats.called(self.worker, phase);
             call(instance)
         });
-        match called {
-            Ok(verdict) => Ok(Some(verdict)),
-            Err(error) => self.lost(slot, surroundings, &error),
+        let took = began.map(|began| began.elapsed());
+        if let Some(took) = took {
+            self.plugin.stats.took(self.worker, phase, took);
         }
+        let is_swollen = instance.is_swollen();
+        if is_timed || is_swollen || called.as_ref().ok().is_none_or(|verdict| verdict.outcome.is_some()) {
+            self.tally(instance, &mut slot.dropped);
+        }
+        let said = match called {
+            Ok(verdict) => self.judged(surroundings, phase, pass, verdict, check),
+            Err(error) => Err(self.lost(slot, surroundings, phase, pass, &error)),
+        };
+        if is_swollen && said.is_ok() {
+            self.recycle(slot, surroundings);
+        }
+        Called { said, took }
     }
 
-    /// A verdict that means nothing on this route. The instance is sound; its answer is not.
-    pub(crate) fn chose_foreign_variant(&self, variant: &str, route: &str) -> Result<(), Error> {
-        tracing::warn!(
-            plugin = self.plugin.name(),
-            variant,
-            route,
-            "plugin chose a variant that the route does not have"
-        );
-        self.failed::<()>(CAUSE_FOREIGN_VARIANT).map(|_skipped| ())
+    fn is_timed(&self) -> bool {
+        let left = self.until_timed.get();
+        self.until_timed.set(left.checked_sub(1).unwrap_or(TIMED_EVERY - 1));
+        left == 0
+    }
+
+    fn judged(
+        &self,
+        surroundings: &Surroundings<'_>,
+        phase: Phase,
+        pass: Pass<'_>,
+        verdict: Verdict,
+        check: impl FnOnce(&Verdict) -> Result<(), Nonsense>,
+    ) -> Result<Verdict, Failure> {
+        match check(&verdict) {
+            Ok(()) => {
+                pass.succeeded(phase);
+                Ok(verdict)
+            }
+            Err(nonsense) => {
+                let (text, cause) = (nonsense.to_string(), nonsense.cause());
+                self.tell_fault(&text, None);
+                let opened = pass.failed(phase, unix_ms());
+                Err(self.failed(surroundings, cause, FailureKind::Trap, opened, text))
+            }
+        }
     }
 
     /// Tells the instance what changed, each key by itself. A refused value leaves it on its old one.
@@ -133,23 +244,96 @@ impl InstanceCell {
     }
 
     /// The instance is gone: the next call takes the spare, and control builds another one.
-    fn lost<T>(&self, slot: &mut Slot, surroundings: &Surroundings<'_>, error: &CallError) -> Result<Option<T>, Error> {
-        let name = self.plugin.name();
-        tracing::warn!(plugin = name, %error, backtrace = error.backtrace(), "plugin failed");
+    #[cold]
+    fn lost(
+        &self,
+        slot: &mut Slot,
+        surroundings: &Surroundings<'_>,
+        phase: Phase,
+        pass: Pass<'_>,
+        error: &CallError,
+    ) -> Failure {
+        let text = error.to_string();
+        self.tell_fault(&text, error.backtrace());
         if let Some(instance) = slot.replace(None) {
             self.reaper.bury(Remains::Instance(Box::new(instance)));
-            let by = LostBy::Fault(error.to_string());
-            surroundings.effects.send(Effect::InstanceLost { plugin: Arc::clone(&self.plugin), by });
+            self.tell_control(slot, surroundings, LostBy::Fault(text.clone()));
         }
-        self.failed(error.cause())
+        let opened = pass.failed(phase, unix_ms());
+        self.failed(surroundings, error.cause(), error.kind(), opened, text)
     }
 
-    fn failed<T>(&self, cause: &'static str) -> Result<Option<T>, Error> {
-        self.plugin.stats.failed(self.worker, cause);
-        match self.plugin.on_failure.trap {
-            FailurePolicy::Open => Ok(None),
-            FailurePolicy::Closed { status } => Err(Error::Plugin { status }),
+    fn failed(
+        &self,
+        surroundings: &Surroundings<'_>,
+        cause: &'static str,
+        kind: FailureKind,
+        opened: Option<Opened>,
+        reason: String,
+    ) -> Failure {
+        if opened.is_some_and(|opened| !opened.is_continued) {
+            surroundings.effects.send(Effect::Quarantined { plugin: Arc::clone(&self.plugin), reason });
         }
+        self.plugin.stats.failed(self.worker, cause);
+        let on_failure = &self.plugin.on_failure;
+        let policy = match kind {
+            FailureKind::Trap => on_failure.trap,
+            FailureKind::Deadline => on_failure.deadline,
+            FailureKind::Memory => on_failure.memory,
+        };
+        Failure { cause, policy }
+    }
+
+    #[cold]
+    fn uncalled(&self, cause: &'static str) -> Called {
+        self.plugin.stats.failed(self.worker, cause);
+        Called { said: Err(Failure { cause, policy: self.plugin.on_failure.trap }), took: None }
+    }
+
+    /// An instance that has grown gives way to the spare, if there is one: else it serves on below its hard limit.
+    #[cold]
+    fn recycle(&self, slot: &mut Slot, surroundings: &Surroundings<'_>) {
+        let Some(spare) = self.plugin.take_spare() else { return };
+        if let Some(swollen) = slot.replace(Some(spare)) {
+            self.reaper.bury(Remains::Instance(Box::new(swollen)));
+        }
+        self.plugin.stats.recycled(self.worker);
+        self.tell_control(slot, surroundings, LostBy::Recycling);
+    }
+
+    #[cold]
+    fn ask_again(&self, slot: &mut Slot, surroundings: &Surroundings<'_>) {
+        if slot.asked.is_none_or(|asked| asked.elapsed() >= ASK_AGAIN) {
+            self.tell_control(slot, surroundings, LostBy::Fault("no instance came in time".to_owned()));
+        }
+    }
+
+    fn tell_control(&self, slot: &mut Slot, surroundings: &Surroundings<'_>, by: LostBy) {
+        slot.asked = Some(Instant::now());
+        surroundings.effects.send(Effect::InstanceLost { plugin: Arc::clone(&self.plugin), by });
+    }
+
+    fn tell_fault(&self, error: &str, backtrace: Option<&str>) {
+        if let Some(left_out) = self.log.admit(Instant::now()) {
+            let (plugin, digest) = (self.plugin.name(), self.plugin.digest_short());
+            tracing::warn!(plugin, digest, error, backtrace, left_out, "plugin failed");
+        }
+    }
+
+    /// Counts what the instance left out since it was last asked, and shows how large it is.
+    fn tally(&self, instance: &Instance, before: &mut Dropped) {
+        let now = Dropped {
+            effects: instance.refused_effects(),
+            lines: instance.dropped_lines(),
+            alerts: instance.dropped_alerts(),
+        };
+        let stats = &self.plugin.stats;
+        let [effects, lines, alerts] =
+            [(now.effects, before.effects), (now.lines, before.lines), (now.alerts, before.alerts)]
+                .map(|(now, before)| now.saturating_sub(before));
+        stats.dropped(self.worker, effects, lines, alerts);
+        stats.memory(self.worker, instance.memory_bytes());
+        *before = now;
     }
 }
 
@@ -161,17 +345,20 @@ impl Slot {
         }
     }
 
-    /// Another instance knows no state yet.
+    /// Another instance knows no state yet, and has left out nothing.
     fn replace(&mut self, instance: Option<Instance>) -> Option<Instance> {
         self.told.clock = None;
         self.told.versions.fill(None);
+        self.dropped = Dropped::default();
         std::mem::replace(&mut self.instance, instance)
     }
 }
 
 impl Drop for InstanceCell {
     fn drop(&mut self) {
-        if let Some(instance) = self.slot.get_mut().instance.take() {
+        let slot = self.slot.get_mut();
+        if let Some(instance) = slot.instance.take() {
+            self.plugin.stats.memory(self.worker, 0);
             self.reaper.bury(Remains::Instance(Box::new(instance)));
         }
     }

@@ -4,15 +4,40 @@ use http::{HeaderMap, header};
 use sluice_snapshot::Link;
 use sluice_wasm::SizeUnit;
 
+use crate::chain;
 use crate::exchange::Exchange;
 use crate::multipart::{self, Scanner};
 
-/// One plugin that waits for a size.
-#[derive(Clone, Copy, Debug)]
-struct Watch {
-    link: Link,
-    /// It hears of the first size strictly greater.
-    above_bytes: u64,
+/// The sizes that those of one link wait for, if they do: each hears of the first one strictly greater.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Watching {
+    /// The one whose word counts.
+    pub(crate) serving: Option<u64>,
+    /// A new digest beside it.
+    pub(crate) shadow: Option<u64>,
+}
+
+/// Who of a link has to hear of a size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) serving: bool,
+    pub(crate) shadow: bool,
+}
+
+impl Watching {
+    /// Who has to hear of this size.
+    pub(crate) fn due(self, size_bytes: u64) -> Due {
+        let is_due = |above_bytes: Option<u64>| above_bytes.is_some_and(|above_bytes| size_bytes > above_bytes);
+        Due { serving: is_due(self.serving), shadow: is_due(self.shadow) }
+    }
+
+    /// The same, for the last time.
+    fn take_due(&mut self, size_bytes: u64) -> Option<Due> {
+        let due = self.due(size_bytes);
+        self.serving.take_if(|_| due.serving);
+        self.shadow.take_if(|_| due.shadow);
+        (due != Due::default()).then_some(due)
+    }
 }
 
 /// What is counted.
@@ -27,7 +52,7 @@ enum Counter {
 pub(crate) struct Meter {
     counter: Counter,
     /// Those that have not heard yet, in chain order.
-    watches: Vec<Watch>,
+    watches: Vec<(Link, Watching)>,
 }
 
 /// How a body will be measured.
@@ -66,11 +91,8 @@ impl Meter {
     /// A meter for the plugins of this request that watch the size, or `None` if none does.
     pub(crate) fn new(exchange: &Exchange, counted_as: CountedAs) -> Option<Self> {
         let links = &exchange.route()?.body_size_phase;
-        let watch = |link: &Link| {
-            let instance = exchange.applicable(*link)?;
-            Some(Watch { link: *link, above_bytes: instance.plugin.activation.body_size_above })
-        };
-        let watches: Vec<Watch> = links.iter().filter_map(watch).collect();
+        let watches = links.iter().map(|link| (*link, chain::watching(exchange, *link)));
+        let watches: Vec<_> = watches.filter(|(_, watching)| *watching != Watching::default()).collect();
         if watches.is_empty() {
             return None;
         }
@@ -89,11 +111,10 @@ impl Meter {
         }
     }
 
-    /// The next plugin that has to hear of the size so far; each hears once.
-    pub(crate) fn due(&mut self) -> Option<Link> {
+    /// The next of those that have to hear of the size so far; each hears once.
+    pub(crate) fn due(&mut self) -> Option<(Link, Due)> {
         let size_bytes = self.size_bytes();
-        let at = self.watches.iter().position(|watch| size_bytes > watch.above_bytes)?;
-        Some(self.watches.remove(at).link)
+        self.watches.iter_mut().find_map(|(link, watching)| Some((*link, watching.take_due(size_bytes)?)))
     }
 
     /// The size so far.
@@ -138,13 +159,16 @@ mod tests {
     #[test]
     fn each_plugin_hears_once_strictly_above_its_limit() {
         let link = |position| Link { position, plugin: position };
-        let watches = vec![Watch { link: link(0), above_bytes: 10 }, Watch { link: link(1), above_bytes: 5 }];
+        let own = |above_bytes| Watching { serving: Some(above_bytes), shadow: None };
+        let watches = vec![(link(0), own(10)), (link(1), Watching { shadow: Some(10), ..own(5) })];
         let mut meter = Meter { counter: Counter::Body(0), watches };
+        let (serving, shadow) = (Due { serving: true, shadow: false }, Due { serving: false, shadow: true });
         meter.feed(&[0; 5]);
         assert_eq!(meter.due(), None);
         meter.feed(&[0; 1]);
-        assert_eq!((meter.due(), meter.due()), (Some(link(1)), None));
+        assert_eq!((meter.due(), meter.due()), (Some((link(1), serving)), None));
         meter.feed(&[0; 5]);
-        assert_eq!((meter.size_bytes(), meter.due(), meter.due()), (11, Some(link(0)), None));
+        let all = std::array::from_fn(|_| meter.due());
+        assert_eq!((meter.size_bytes(), all), (11, [Some((link(0), serving)), Some((link(1), shadow)), None]));
     }
 }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub drain: Duration,
     /// Where the access log goes.
     pub access_log: sluice_policy::AccessLog,
+    /// Whose responses tell what plugins said and how long it took.
+    pub chain_trace: sluice_policy::ChainTrace,
 }
 
 /// A silence after which a dead HTTP/2 peer is suspected; half of what home routers keep a silent connection for.
@@ -221,6 +223,7 @@ pub(crate) mod tests {
             ping_timeout: PING_TIMEOUT,
             drain: Duration::from_secs(10),
             access_log: sluice_policy::AccessLog::Off,
+            chain_trace: sluice_policy::ChainTrace::default(),
         }
     }
 }

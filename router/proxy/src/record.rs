@@ -13,6 +13,9 @@ use crate::connection::Connection;
 use crate::exchange::Exchange;
 use crate::trail::Told;
 
+/// The first status that stands for a fault on this side (RFC 9110 section 15.6).
+const SERVER_ERROR: u16 = 500;
+
 /// What is noted of one request while it is on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
@@ -73,6 +76,7 @@ impl Record {
         if let Some(route) = exchange.route() {
             route.traffic.finished(worker.index, exchange.variant(), &finished);
         }
+        exchange.chain.count(exchange, finished.status.is_some_and(|status| status >= SERVER_ERROR));
         if let Some(reason) = self.reason.get() {
             worker.counters().reasons.count(reason);
         }

@@ -9,6 +9,7 @@ use sluice_snapshot::Reason;
 use crate::answer::{Answer, Content, ResponseBody};
 use crate::error::Error;
 use crate::exchange::Exchange;
+use crate::server_timing::SERVER_TIMING;
 use crate::{error_page, headers, limits};
 
 const PLAIN_TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -148,6 +149,10 @@ pub(crate) fn finish(exchange: Rc<Exchange>, answer: Answer) -> Response<Respons
     }
     if let Some(tag) = exchange.tag() {
         fields.insert(headers::TAG, tag);
+    }
+    if let Some(timing) = exchange.chain.server_timing() {
+        // Beside what the server says of its own times.
+        fields.append(SERVER_TIMING, timing);
     }
     // The answer is early: whether the rest of the body is read to its end is not sure, so nothing may follow it.
     let is_early = exchange.upload().is_some_and(|upload| !upload.is_complete());

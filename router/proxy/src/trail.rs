@@ -32,10 +32,22 @@ struct Notes<T, const N: usize> {
 struct Said {
     plugin: usize,
     phase: Phase,
-    verdict: Verdict,
-    variant: Option<usize>,
-    status: Option<u16>,
+    spoken: Spoken,
     at_us: u32,
+}
+
+/// What a plugin said.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Spoken {
+    pub(crate) verdict: Verdict,
+    /// Why it failed.
+    pub(crate) cause: Option<&'static str>,
+    /// An index into the rollout's variants.
+    pub(crate) variant: Option<usize>,
+    pub(crate) status: Option<u16>,
+    pub(crate) edits: u16,
+    /// It is the new digest of a canary.
+    pub(crate) is_candidate: bool,
 }
 
 #[derive(Clone, Default)]
@@ -81,17 +93,10 @@ impl Trail {
         }
     }
 
-    /// A plugin was called. `variant` is an index into the rollout's variants.
-    pub(crate) fn said(
-        &self,
-        plugin: usize,
-        phase: Phase,
-        verdict: Verdict,
-        variant: Option<usize>,
-        status: Option<u16>,
-    ) {
+    /// A plugin was called, or was to be.
+    pub(crate) fn said(&self, plugin: usize, phase: Phase, spoken: Spoken) {
         let at_us = self.now_us();
-        self.steps.borrow_mut().add(Said { plugin, phase, verdict, variant, status, at_us });
+        self.steps.borrow_mut().add(Said { plugin, phase, spoken, at_us });
     }
 
     /// What chose the variant; the last one to say so did.
@@ -175,14 +180,18 @@ impl Told<'_> {
             attempts: Default::default(),
             attempts_made: tried.count,
         };
-        for (step, said) in told.steps.iter_mut().zip(said.all()) {
+        for (step, Said { plugin, phase, spoken, at_us }) in told.steps.iter_mut().zip(said.all()) {
+            let candidate = snapshot.seats[*plugin].trial().filter(|_| spoken.is_candidate);
             *step = Step {
-                plugin: &snapshot.policy.plugins[said.plugin].name,
-                phase: said.phase,
-                verdict: said.verdict,
-                variant: said.variant.and_then(|variant| exchange.name_of_variant(variant)),
-                status: said.status,
-                at_us: said.at_us,
+                plugin: &snapshot.policy.plugins[*plugin].name,
+                digest: candidate.map(|trial| trial.plugin.digest_short()),
+                phase: *phase,
+                verdict: spoken.verdict,
+                cause: spoken.cause,
+                variant: spoken.variant.and_then(|variant| exchange.name_of_variant(variant)),
+                status: spoken.status,
+                edits: spoken.edits,
+                at_us: *at_us,
             };
         }
         for (attempt, tried) in told.attempts.iter_mut().zip(tried.all()) {

@@ -15,8 +15,8 @@ use http::HeaderValue;
 use hyper::server::conn::http1;
 use rand::Rng;
 use rand::rngs::SmallRng;
-use sluice_snapshot::Snapshot;
 use sluice_snapshot::traffic::WorkerTraffic;
+use sluice_snapshot::{Plugin, Snapshot};
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,7 @@ use crate::listener;
 use crate::mirror::Copies;
 use crate::proxy::{Settings, Shared};
 use crate::reaper::{Reaper, Remains};
+use crate::seat::WorkerSeat;
 use crate::upstream::{Group, Registry};
 use crate::via::Pseudonym;
 
@@ -87,8 +88,8 @@ pub(crate) struct Worker {
 /// A snapshot with what this worker has for it. Requests hold it to their last byte.
 pub(crate) struct WorkerSnapshot {
     pub(crate) snapshot: Arc<Snapshot>,
-    /// Parallel to the snapshot's seats; `None` where nobody serves.
-    instances: Vec<Option<Rc<InstanceCell>>>,
+    /// Parallel to the snapshot's seats.
+    seats: Vec<WorkerSeat>,
     /// Parallel to the policy's upstreams.
     groups: Vec<Group>,
     /// Names of the variants as header values, by rollout.
@@ -256,13 +257,14 @@ impl Worker {
 impl WorkerSnapshot {
     /// Readies a snapshot; a plugin that stays keeps its instance.
     fn new(snapshot: Arc<Snapshot>, old: Option<&Self>, worker: usize, registry: &Registry, reaper: &Reaper) -> Self {
-        let kept = |plugin| {
-            let old = old?.instances.iter().flatten().find(|cell| Arc::ptr_eq(&cell.plugin, plugin))?;
-            Some(Rc::clone(old))
+        let kept = |plugin: &Arc<Plugin>| {
+            let mut instances = old?.seats.iter().flat_map(WorkerSeat::instances);
+            instances.find(|cell| Arc::ptr_eq(&cell.plugin, plugin)).map(Rc::clone)
         };
-        let instance =
-            |plugin| kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone())));
-        let instances = snapshot.seats.iter().map(|seat| seat.plugin().map(instance)).collect();
+        let instance = |plugin: &Arc<Plugin>| {
+            kept(plugin).unwrap_or_else(|| Rc::new(InstanceCell::new(plugin, worker, reaper.clone())))
+        };
+        let seats = snapshot.seats.iter().map(|seat| WorkerSeat::new(seat, instance)).collect();
         let now = Instant::now();
         let group = |upstream| Group::new(upstream, registry, &snapshot.cells, now);
         let groups = snapshot.policy.upstreams.iter().map(group).collect();
@@ -272,12 +274,12 @@ impl WorkerSnapshot {
             rollout.variants.iter().map(|(name, _)| value(name)).collect()
         };
         let variants = snapshot.policy.rollouts.iter().map(names).collect();
-        Self { snapshot, instances, groups, variants, reaper: reaper.clone() }
+        Self { snapshot, seats, groups, variants, reaper: reaper.clone() }
     }
 
-    /// The instance of a plugin, if it is served.
-    pub(crate) fn instance(&self, plugin: usize) -> Option<&InstanceCell> {
-        self.instances[plugin].as_deref()
+    /// Who sits in the seat of a plugin.
+    pub(crate) fn seat(&self, plugin: usize) -> &WorkerSeat {
+        &self.seats[plugin]
     }
 
     /// The servers of an upstream.

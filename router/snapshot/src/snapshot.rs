@@ -53,6 +53,8 @@ pub struct Route {
     pub request_phase: Vec<Link>,
     /// Plugins that watch the body's size, in chain order.
     pub body_size_phase: Vec<Link>,
+    /// Plugins that look at the body's bytes, in chain order.
+    pub body_chunk_phase: Vec<Link>,
     /// Plugins that take part in the response phase, last of the chain first.
     pub response_phase: Vec<Link>,
     /// The route's rollout.
@@ -101,6 +103,7 @@ impl Route {
             missing,
             request_phase: chain(|phases| phases.request).collect(),
             body_size_phase: chain(|phases| phases.body_size).collect(),
+            body_chunk_phase: chain(|phases| phases.body_chunk).collect(),
             response_phase: chain(|phases| phases.response).rev().collect(),
             rollout: rollout.map(|rollout| cells.rollout(&rollout.name, &rollout.stable, &rollout.canary)),
             traffic: traffic.route(&route.name, &variants),

@@ -75,9 +75,9 @@ impl Serialize for Why<'_> {
     }
 }
 
-/// What plugins said, but for those that let the request pass.
+/// What plugins said, but for those that let the request pass as it is.
 fn verdicts<S: Serializer>(steps: &[Step<&str>], serializer: S) -> Result<S::Ok, S::Error> {
-    let spoke = steps.iter().filter(|step| step.verdict != Verdict::Next);
+    let spoke = steps.iter().filter(|step| step.verdict != Verdict::Next || step.edits > 0);
     serializer.collect_seq(spoke.map(|step| step.map(|text| Bounded(text))))
 }
 

@@ -20,21 +20,24 @@ use crate::exchange::Exchange;
 use crate::head::Head;
 use crate::{expect, headers};
 
-/// The request as the server gets it: rewritten, edited, in origin form, with what this router vouches for.
+/// The request as the server gets it: edited by its plugins, rewritten and edited by its route, in origin form, with what
+/// this router vouches for.
 pub(crate) fn to_server(exchange: &Exchange, head: Head) -> Result<Request<RequestBody>, Error> {
     let route = exchange.route_policy()?;
     let line = exchange.line().ok_or(Error::Target)?;
+    let own = exchange.chain.take_request_edits();
     let rewrite = route.filters.rewrite.as_ref();
     let rewritten_host = rewrite.and_then(|rewrite| rewrite.host.as_ref());
     let body = exchange.upload().map_or(RequestBody::Empty, |upload| RequestBody::Upload(Rc::clone(upload)));
     let mut request = Request::new(body);
     *request.method_mut() = line.method.clone();
-    *request.uri_mut() = Uri::from(match rewrite.and_then(|rewrite| rewrite.path.as_ref()) {
-        Some(change) => rewrite::target(change, exchange, &line.target)?,
-        None => line.target.clone(),
-    });
+    let change = rewrite.and_then(|rewrite| rewrite.path.as_ref());
+    *request.uri_mut() = Uri::from(rewrite::target(own.as_ref(), change, exchange, &line.target)?);
     *request.version_mut() = Version::HTTP_11;
     *request.headers_mut() = head.headers;
+    if let Some(own) = &own {
+        own.edit_headers(request.headers_mut());
+    }
     let hosts = headers::Hosts { asked: head.host.field(), sent: rewritten_host.unwrap_or_else(|| head.host.field()) };
     let edits = &route.filters.request_headers;
     let vouched = headers::Vouched {

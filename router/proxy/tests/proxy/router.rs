@@ -49,6 +49,7 @@ pub(crate) fn settings() -> Settings {
         ping_timeout: sluice_proxy::PING_TIMEOUT,
         drain: Duration::from_secs(10),
         access_log: sluice_policy::AccessLog::Off,
+        chain_trace: sluice_policy::ChainTrace::default(),
     }
 }
 

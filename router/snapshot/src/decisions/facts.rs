@@ -76,16 +76,25 @@ pub enum VariantBy {
 pub struct Step<S> {
     /// The plugin.
     pub plugin: S,
+    /// First digits of its digest, where that is on trial and this request was given to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<S>,
     /// In which phase.
     pub phase: Phase,
     /// What it said.
     pub verdict: Verdict,
+    /// Why it failed, or was not called: one word, as in the metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
     /// The variant, where it chose one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub variant: Option<S>,
     /// The status, where it answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// How many things it changed of the request or the response.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub edits: u16,
     /// When, microseconds after the request's head.
     pub at_us: u32,
 }
@@ -101,6 +110,8 @@ pub enum Verdict {
     Variant,
     /// It answers.
     Respond,
+    /// Go on, and show it nothing more of the body.
+    Done,
     /// It failed, and its policy is to go on without it.
     FailedOpen,
     /// It failed, and its policy is to refuse.
@@ -172,8 +183,10 @@ impl<S> Facts<S> {
 impl<S> Step<S> {
     /// The same with other texts.
     pub fn map<T>(&self, mut text: impl FnMut(&S) -> T) -> Step<T> {
-        let (plugin, variant) = (text(&self.plugin), self.variant.as_ref().map(text));
-        Step { plugin, phase: self.phase, verdict: self.verdict, variant, status: self.status, at_us: self.at_us }
+        let Self { phase, verdict, cause, status, edits, at_us, .. } = *self;
+        let plugin = text(&self.plugin);
+        let (digest, variant) = (self.digest.as_ref().map(&mut text), self.variant.as_ref().map(text));
+        Step { plugin, digest, phase, verdict, cause, variant, status, edits, at_us }
     }
 }
 
@@ -193,10 +206,16 @@ impl Verdict {
             Self::Next => "next",
             Self::Variant => "variant",
             Self::Respond => "respond",
+            Self::Done => "done",
             Self::FailedOpen => "failed_open",
             Self::FailedClosed => "failed_closed",
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
+fn is_zero(count: &u16) -> bool {
+    *count == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields over by reference")]
@@ -214,7 +233,14 @@ mod tests {
         let told = serde_json::to_value(facts).unwrap();
         assert_eq!(told["time"], "2023-11-14T22:13:20.123Z");
         assert_eq!((&told["request_id"], &told["path"]), (&"r".into(), &serde_json::Value::Null));
-        for verdict in [Verdict::Next, Verdict::Variant, Verdict::Respond, Verdict::FailedOpen, Verdict::FailedClosed] {
+        for verdict in [
+            Verdict::Next,
+            Verdict::Variant,
+            Verdict::Respond,
+            Verdict::Done,
+            Verdict::FailedOpen,
+            Verdict::FailedClosed,
+        ] {
             assert_eq!(serde_json::to_value(verdict).unwrap(), verdict.as_str());
         }
     }

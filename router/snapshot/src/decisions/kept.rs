@@ -129,6 +129,9 @@ mod tests {
             phase: Phase::Request,
             verdict: Verdict::Variant,
             variant: Some("canary"),
+            digest: Some("0123456789ab"),
+            cause: Some("trap"),
+            edits: 2,
             status: None,
             at_us: 7,
         };

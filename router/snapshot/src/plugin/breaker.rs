@@ -79,13 +79,22 @@ impl Breaker {
         Self { settings, word: AtomicU64::new(CLOSED), level, openings }
     }
 
-    /// Leave for one call, or `None` in quarantine. After it, one call at a time is let through as a probe.
-    pub fn admit(&self, now_ms: u64) -> Option<Pass<'_>> {
+    /// Leave for one call, or `None` in quarantine. After it, one call at a time is let through as a probe. The clock is
+    /// asked only where there is a quarantine.
+    #[inline]
+    pub fn admit(&self, now_ms: impl FnOnce() -> u64) -> Option<Pass<'_>> {
         let seen = self.word.load(Ordering::Relaxed);
         if seen & OPEN == 0 {
             return Some(Pass { breaker: self, seen });
         }
-        self.probe(seen, now_ms)
+        self.probe(seen, now_ms())
+    }
+
+    /// True while nothing is called, not even as a probe.
+    #[must_use]
+    pub fn is_refusing(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        let seen = self.word.load(Ordering::Relaxed);
+        seen & OPEN != 0 && (seen & PROBING != 0 || !self.is_due(seen & LOW_MASK, now_ms()))
     }
 
     #[cold]
@@ -142,6 +151,7 @@ impl Breaker {
 
 impl Pass<'_> {
     /// The call went well.
+    #[inline]
     pub fn succeeded(self, phase: Phase) {
         if self.seen != CLOSED {
             self.settle(phase);
@@ -220,7 +230,7 @@ mod tests {
         PluginBreaker { failures: 3, open_min: Duration::from_secs(1), open_max: Duration::from_secs(3) };
 
     fn fail(breaker: &Breaker, phase: Phase, now_ms: u64) -> Option<Opened> {
-        breaker.admit(now_ms).unwrap().failed(phase, now_ms)
+        breaker.admit(|| now_ms).unwrap().failed(phase, now_ms)
     }
 
     fn open(breaker: &Breaker) {
@@ -236,31 +246,31 @@ mod tests {
         for _ in 0..10 {
             fail(&breaker, Phase::Request, 0);
             fail(&breaker, Phase::Request, 0);
-            breaker.admit(0).unwrap().succeeded(Phase::Request);
+            breaker.admit(|| 0).unwrap().succeeded(Phase::Request);
         }
         assert_eq!((breaker.state(0), breaker.openings()), (BreakerState::Closed, 0));
         open(&breaker);
         assert_eq!(breaker.state(0), BreakerState::Quarantined { until_ms: 1_000, openings: 1 });
-        assert!(breaker.admit(999).is_none());
+        assert!(breaker.admit(|| 999).is_none());
     }
 
     #[test]
     fn one_probe_at_a_time_decides() {
         let breaker = Breaker::new(Some(SETTINGS));
         open(&breaker);
-        let probe = breaker.admit(1_000).unwrap();
-        assert!(breaker.admit(1_000).is_none(), "one probe at a time");
+        let probe = breaker.admit(|| 1_000).unwrap();
+        assert!(breaker.admit(|| 1_000).is_none(), "one probe at a time");
         assert_eq!(breaker.state(1_000), BreakerState::Probing);
         drop(probe);
-        let probe = breaker.admit(1_000).unwrap();
+        let probe = breaker.admit(|| 1_000).unwrap();
         let again = probe.failed(Phase::Request, 1_000);
         assert_eq!(again, Some(Opened { failures: 1, wait_ms: 2_000, is_continued: true }));
-        assert!(breaker.admit(2_999).is_none());
+        assert!(breaker.admit(|| 2_999).is_none());
         for (at_ms, wait_ms) in [(3_000, 3_000), (6_000, 3_000)] {
-            let opened = breaker.admit(at_ms).unwrap().failed(Phase::Request, at_ms);
+            let opened = breaker.admit(|| at_ms).unwrap().failed(Phase::Request, at_ms);
             assert_eq!(opened.map(|opened| opened.wait_ms), Some(wait_ms), "no longer than the longest");
         }
-        breaker.admit(9_000).unwrap().succeeded(Phase::Request);
+        breaker.admit(|| 9_000).unwrap().succeeded(Phase::Request);
         assert_eq!((breaker.state(9_000), breaker.openings()), (BreakerState::Closed, 4));
         open(&breaker);
     }
@@ -269,16 +279,16 @@ mod tests {
     fn the_phase_that_fails_counts() {
         let breaker = Breaker::new(Some(SETTINGS));
         for _ in 0..2 {
-            breaker.admit(0).unwrap().succeeded(Phase::Request);
+            breaker.admit(|| 0).unwrap().succeeded(Phase::Request);
             assert_eq!(fail(&breaker, Phase::Response, 0), None);
         }
-        breaker.admit(0).unwrap().succeeded(Phase::Request);
+        breaker.admit(|| 0).unwrap().succeeded(Phase::Request);
         assert!(fail(&breaker, Phase::Response, 0).is_some(), "three responses in a row");
-        breaker.admit(1_000).unwrap().succeeded(Phase::Request);
+        breaker.admit(|| 1_000).unwrap().succeeded(Phase::Request);
         assert_eq!(breaker.state(1_000), BreakerState::Closed);
         let opened = fail(&breaker, Phase::Response, 1_000).unwrap();
         assert_eq!(opened.wait_ms, 2_000, "the probe has shown nothing of what failed");
-        breaker.admit(3_000).unwrap().succeeded(Phase::Response);
+        breaker.admit(|| 3_000).unwrap().succeeded(Phase::Response);
         assert_eq!(fail(&breaker, Phase::Response, 3_000), None);
     }
 
@@ -289,7 +299,7 @@ mod tests {
             fail(&breaker, Phase::Request, 1_000_000);
         }
         assert_eq!(breaker.state(0), BreakerState::Quarantined { until_ms: 3_000, openings: 1 });
-        assert!(breaker.admit(0).is_some());
+        assert!(breaker.admit(|| 0).is_some());
     }
 
     #[test]

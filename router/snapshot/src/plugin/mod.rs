@@ -26,6 +26,9 @@ pub use trial::{ComparisonReport, Comparisons, DIFFERENCES_KEPT_MAX, Difference,
 
 use crate::cells::StateCell;
 
+/// Digits of a digest that people are shown.
+const DIGEST_SHORT_DIGITS: usize = 12;
+
 /// A loaded plugin: one file with what the policy says of it. Snapshots share it while its key stays the same.
 #[derive(Debug)]
 pub struct Plugin {
@@ -83,6 +86,12 @@ impl Plugin {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.key.name
+    }
+
+    /// The first digits of its digest, enough to tell its files apart.
+    #[must_use]
+    pub fn digest_short(&self) -> &str {
+        self.key.digest.get(..DIGEST_SHORT_DIGITS).unwrap_or(&self.key.digest)
     }
 
     /// True if a request with this method and normalised path concerns the plugin. Decided without a call.
