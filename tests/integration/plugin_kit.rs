@@ -1,5 +1,7 @@
 //! The developer kit: what `sluice plugin new` writes is tested, built and served, and `pack` makes plugins of components.
 
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -26,21 +28,41 @@ plugins = [\"hello\"]
 to = \"app\"
 ";
 
-/// Where cargo builds the crates of these tests: below the workspace's own target, so that their dependencies are built
-/// once and not for each run.
-fn target() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/kit")
+/// Where a crate is written and built: below the workspace's own target and at the same place each time, so that what it
+/// depends on is built once and not for each run, and nothing piles up. Ours until it is dropped.
+struct Place {
+    folder: PathBuf,
+    _lock: File,
 }
 
-/// `sluice plugin build`, to its end; its stdout. It may compile for a while, so no bound but that of the test runner.
-async fn build(crate_folder: &Path, more: &[&str]) -> Result<String> {
-    let mut command = Command::new(binary("sluice")?);
-    command.args(["plugin", "build"]).arg(crate_folder).args(more);
-    let output = command.env("CARGO_TARGET_DIR", target()).kill_on_drop(true).output().await.context("start sluice")?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{told}");
-    ensure!(!told.contains("warning"), "an author is not to begin with warnings: {told}");
-    Ok(String::from_utf8(output.stdout)?)
+impl Place {
+    fn take() -> Result<Self> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/plugin-kit");
+        std::fs::create_dir_all(&folder)?;
+        let lock = File::create(folder.join("lock"))?;
+        lock.lock().context("wait for another run of this test")?;
+        match std::fs::remove_dir_all(folder.join("hello")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error).context("remove the crate of the last run"),
+            Ok(()) | Err(_) => Ok(Self { folder, _lock: lock }),
+        }
+    }
+
+    /// The crate.
+    fn hello(&self) -> PathBuf {
+        self.folder.join("hello")
+    }
+
+    /// `sluice plugin build`, to its end; its stdout. It compiles for a while, so no bound but that of the test runner.
+    async fn build(&self, more: &[&str]) -> Result<String> {
+        let mut command = Command::new(binary("sluice")?);
+        command.args(["plugin", "build"]).arg(self.hello()).args(more);
+        command.env("CARGO_TARGET_DIR", self.folder.join("target")).kill_on_drop(true);
+        let output = command.output().await.context("start sluice")?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{told}");
+        ensure!(!told.contains("warning"), "an author is not to begin with warnings: {told}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
 }
 
 async fn answer(router: &Router, path: &str) -> Result<(u16, String)> {
@@ -50,8 +72,8 @@ async fn answer(router: &Router, path: &str) -> Result<(u16, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_plugin_is_tested_built_and_served_and_its_successor_too() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let hello = folder.path().join("hello");
+    let place = Place::take()?;
+    let hello = place.hello();
     let (status, told, complaint) = sluice(&["plugin", "new", "hello", "--dir", &hello.display().to_string()]).await?;
     assert_eq!(status, 0, "{complaint}");
     assert!(told.contains("sluice plugin build"), "the next step is told: {told}");
@@ -60,23 +82,23 @@ async fn a_new_plugin_is_tested_built_and_served_and_its_successor_too() -> Resu
     let edge = router.path("sluice.toml").display().to_string();
     let file =
         router.path("plugins.d/hello.wasm").canonicalize().unwrap_or_else(|_| router.path("plugins.d/hello.wasm"));
-    let printed = build(&hello, &["--install", &edge]).await?;
+    let printed = place.build(&["--install", &edge]).await?;
     assert_eq!(printed.trim(), file.display().to_string(), "stdout is the file");
     router.publish(|router| router.replace(sluice_tests::router::POLICY_FILE, POLICY.as_bytes())).await?;
     assert_eq!(answer(&router, "/hello?name=ann").await?, (200, "hello, ann\n".to_owned()));
-    assert_eq!(answer(&router, "/cats").await?.0, 502, "the plugin lets it pass, and no server is there");
+    assert_eq!(answer(&router, "/cats").await?.0, 503, "the plugin lets it pass, and no server is there");
 
     let written = file.metadata()?.modified()?;
-    build(&hello, &["--install", &edge, "--no-test"]).await?;
+    place.build(&["--install", &edge, "--no-test"]).await?;
     assert_eq!(file.metadata()?.modified()?, written, "an unchanged file is not touched");
 
     let source = hello.join("src/lib.rs");
     let changed = std::fs::read_to_string(&source)?.replace("{greeting}, {name}", "{greeting} again, {name}");
     std::fs::write(&source, changed)?;
-    let refused = build(&hello, &["--install", &edge]).await.unwrap_err().to_string();
+    let refused = place.build(&["--install", &edge]).await.unwrap_err().to_string();
     assert!(refused.contains("it_answers_hello_itself ... FAILED") && refused.contains("--no-test"), "{refused}");
     assert_eq!(file.metadata()?.modified()?, written, "what fails its tests is not installed");
-    build(&hello, &["--install", &edge, "--no-test"]).await?;
+    place.build(&["--install", &edge, "--no-test"]).await?;
     eventually("the successor serves", async || {
         let (status, text) = answer(&router, "/hello?name=ann").await?;
         ensure!((status, text.as_str()) == (200, "hello again, ann\n"), "{status} {text}");
