@@ -35,8 +35,8 @@ pub const EDITS_MAX: usize = 64;
 /// Bytes of one line of a plugin's log; longer ones are cut.
 pub const LOG_LINE_BYTES_MAX: usize = 1024;
 
-/// Frames of a backtrace.
-pub const BACKTRACE_FRAMES_MAX: usize = 16;
+/// Frames of a backtrace. A panic of Rust takes eight of them before those of the author.
+pub const BACKTRACE_FRAMES_MAX: usize = 24;
 
 /// Bytes of the text of a backtrace.
 pub const BACKTRACE_BYTES_MAX: usize = 4 * 1024;

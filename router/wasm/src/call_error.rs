@@ -9,6 +9,9 @@ use crate::host::Host;
 use crate::memory::OverLimit;
 use crate::verdict::VerdictFault;
 
+/// Names the functions by which Rust panics.
+const PANIC: &str = "::panicking::";
+
 /// Why a call failed. After all but [`CallError::Refused`] the instance is poisoned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -127,5 +130,34 @@ impl CallError {
 fn describe(backtrace: &WasmBacktrace) -> String {
     let text = backtrace.to_string();
     let frames = text.split_once('\n').map_or("", |(_headline, frames)| frames);
-    cut(frames.trim_end(), BACKTRACE_BYTES_MAX).to_owned()
+    cut(past_the_panic(frames).trim_end(), BACKTRACE_BYTES_MAX).to_owned()
+}
+
+/// The frames from the one that panicked on: how Rust panics is of no interest to who reads.
+fn past_the_panic(frames: &str) -> &str {
+    let Some((_, rest)) = frames.rsplit_once(PANIC) else { return frames };
+    let rest = rest.split_once('\n').map_or("", |(_name, rest)| rest);
+    // Where a plugin has debug information, the next line is the place of the frame that is left out.
+    match rest.split_once('\n') {
+        Some((place, rest)) if place.trim_start().starts_with("at ") => rest,
+        _ => rest,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backtrace_begins_where_the_plugin_panicked() {
+        let named = "  0: 0x1 - a!std::panicking::panic_with_hook\n  1: 0x2 - a!core[c5]::panicking::panic_fmt\n  2: 0x3 - a!mine\n";
+        assert_eq!(past_the_panic(named), "  2: 0x3 - a!mine\n");
+        let placed =
+            "  0: 0x1 - core::panicking::panic_fmt\n    at /rustc/panicking.rs:80:14\n  1: 0x3 - mine\n    at m.rs:1:2";
+        assert_eq!(past_the_panic(placed), "  1: 0x3 - mine\n    at m.rs:1:2");
+        for other in ["", "  0: 0x1 - a!mine\n", "  0: 0x1 - core::panicking::panic_fmt"] {
+            assert!(past_the_panic(other).len() <= other.len());
+        }
+        assert_eq!(past_the_panic("  0: 0x1 - a!mine\n"), "  0: 0x1 - a!mine\n");
+    }
 }
