@@ -44,6 +44,20 @@ impl PluginLog {
         }
     }
 
+    /// Writes one line of the standard error of a plugin in another language. A runtime tells a failure in several lines,
+    /// of which the last says least: together they are the last warning, as far as one line's bound allows.
+    pub(crate) fn write_error(&mut self, line: &str) {
+        let before = self.last_warning.take();
+        self.write(Level::Warn, line);
+        if let Some(mut joined) = before {
+            if let Some(line) = self.last_warning.take_if(|line| joined.len() + line.len() < LOG_LINE_BYTES_MAX) {
+                joined.push('\n');
+                joined.push_str(&line);
+            }
+            self.last_warning = Some(joined);
+        }
+    }
+
     /// True if one more line may pass now; a line that may not is counted.
     pub(crate) fn admit(&mut self) -> bool {
         let is_admitted = self.is_granted && self.allowance.take(Instant::now());
@@ -85,6 +99,23 @@ mod tests {
         log.write(Level::Warn, "panicked");
         assert_eq!(log.dropped(), 2);
         assert_eq!(log.take_last_warning().as_deref(), Some("panicked"));
+    }
+
+    #[test]
+    fn what_a_runtime_says_of_its_failure_is_one_warning_up_to_its_bound() {
+        let mut log = PluginLog::new("script", false, 20);
+        log.write_error("Error: boom");
+        log.write_error("  at onRequest");
+        assert_eq!(log.take_last_warning().as_deref(), Some("Error: boom\n  at onRequest"));
+        let half = "x".repeat(LOG_LINE_BYTES_MAX / 2);
+        for line in [&half, &half[1..], &half, "y"] {
+            log.write_error(line);
+        }
+        assert_eq!(log.take_last_warning().map(|said| said.len()), Some(LOG_LINE_BYTES_MAX), "the first ones stay");
+        log.write_error("of one call");
+        log.begin_call();
+        log.write_error("of the next");
+        assert_eq!(log.take_last_warning().as_deref(), Some("of the next"));
     }
 
     #[test]

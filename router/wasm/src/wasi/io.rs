@@ -143,10 +143,10 @@ fn check_length(bytes: u64) -> Result<usize, Error> {
 }
 
 fn feed(host: &mut Host, stream: &Resource<OutputStream>, bytes: &[u8]) {
-    let (line, level) = if stream.rep() == STDERR {
-        (&mut host.wasi.stderr, Level::Warn)
+    let Host { wasi, log, .. } = host;
+    if stream.rep() == STDERR {
+        wasi.stderr.feed(bytes, |line| log.write_error(line));
     } else {
-        (&mut host.wasi.stdout, Level::Info)
-    };
-    line.feed(bytes, |line| host.log.write(level, line));
+        wasi.stdout.feed(bytes, |line| log.write(Level::Info, line));
+    }
 }

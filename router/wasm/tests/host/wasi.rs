@@ -136,8 +136,9 @@ fn output_goes_to_the_log_line_by_line() {
 
 #[test]
 fn what_a_plugin_wrote_before_it_trapped_is_quoted() {
-    let body = "(call $write (call $get-stderr) (i32.const 3000) (i32.const 8) (i32.const 3100)) unreachable";
-    assert_eq!(trap(body).said.as_deref(), Some("printed"));
+    let write = "(call $write (call $get-stderr) (i32.const 3000) (i32.const 8) (i32.const 3100))";
+    assert_eq!(trap(&format!("{write} unreachable")).said.as_deref(), Some("printed"));
+    assert_eq!(trap(&format!("{write} {write} unreachable")).said.as_deref(), Some("printed\nprinted"));
 }
 
 #[test]
