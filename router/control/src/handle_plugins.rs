@@ -70,7 +70,7 @@ impl Handle {
     /// [`CommandError::NotFound`].
     pub fn plugin(&self, name: &str) -> Result<PluginInfo, CommandError> {
         let found = self.plugins().into_iter().find(|plugin| plugin.name == name);
-        found.ok_or_else(|| CommandError::NotFound(format!("plugin {name}")))
+        found.ok_or_else(|| CommandError::NotFound(name.to_owned()))
     }
 
     /// The digests that served under a plugin's name.

@@ -48,7 +48,7 @@ pub(crate) enum PluginVerb {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PluginOrderError {
     /// No policy names it.
-    #[error("plugin {0}")]
+    #[error("no policy declares the plugin `{0}`")]
     Unknown(String),
     /// No such digest.
     #[error(transparent)]

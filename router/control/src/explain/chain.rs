@@ -6,13 +6,18 @@ use std::collections::btree_map::Entry;
 
 use http::header;
 use sluice_policy::FailurePolicy;
-use sluice_snapshot::{Link, Plugin, Snapshot};
+use sluice_snapshot::{Link, Plugin, Seat, Snapshot};
 use sluice_wasm::{CallError, Decision, Effect, Instance, Level, SizeUnit, Verdict};
 
 use crate::clock::now_ms;
 use crate::explain::question::Head;
 use crate::explain::report::{PluginSaid, Said};
 use crate::fault::chain as causes;
+
+/// What is told of a plugin whose seat is empty.
+const NOT_LOADED: &str = "its file could not be loaded";
+/// Where it is told, in the place of a phase.
+const LOAD: &str = "load";
 
 /// Makes an instance of the plugin of this index that knows the present state.
 pub(crate) type Probe<'a> = dyn FnMut(usize) -> Result<Instance, String> + 'a;
@@ -60,6 +65,7 @@ pub(crate) fn ask(snapshot: &Snapshot, route: usize, head: &Head, probe: &mut Pr
         heard: Heard::default(),
     };
     let links = &snapshot.routes[route];
+    asking.empty_seats();
     for link in &links.request_phase {
         if asking.heard.answered.is_some() {
             return asking.heard;
@@ -88,6 +94,24 @@ struct Asking<'a, 'p> {
 }
 
 impl Asking<'_, '_> {
+    /// Plugins of the chain that could not be loaded: the route is closed, or goes on without them.
+    fn empty_seats(&mut self) {
+        let policy = &self.snapshot.policy;
+        for index in &policy.routes[self.route].chain {
+            let Seat::Empty(without) = self.snapshot.seats[*index] else { continue };
+            let name = policy.plugins[*index].name.clone();
+            let verdict = match without {
+                FailurePolicy::Open => Said::Skipped { reason: NOT_LOADED.to_owned() },
+                FailurePolicy::Closed { status } => {
+                    let plugin = name.clone();
+                    self.heard.answered.get_or_insert(Ending::Failure { plugin, status });
+                    Said::Failed { reason: NOT_LOADED.to_owned(), status: Some(status) }
+                }
+            };
+            self.heard.plugins.push(PluginSaid { name, phase: LOAD.to_owned(), verdict, would: Vec::new() });
+        }
+    }
+
     fn request(&mut self, link: Link) {
         const PHASE: &str = "request";
         let Some(plugin) = self.snapshot.seats[link.plugin].plugin() else { return };

@@ -11,7 +11,9 @@ mod question;
 mod report;
 mod route;
 
-use sluice_snapshot::Snapshot;
+use sluice_policy::TrialMode;
+use sluice_snapshot::plugin::Trial;
+use sluice_snapshot::{Seat, Snapshot};
 
 pub use offline::{Assumed, OfflineError, explain_folder};
 pub use question::{HEADERS_MAX, Question, QuestionError};
@@ -22,6 +24,8 @@ pub use report::{
 
 pub(crate) use chain::{Probe, not_concerned};
 pub(crate) use question::Head;
+
+use crate::release::ledger::short;
 
 /// Status of the answer to a preflight.
 const PREFLIGHT_STATUS: u16 = 204;
@@ -69,6 +73,7 @@ pub(crate) fn explain(snapshot: &Snapshot, head: &Head, probe: &mut Probe<'_>) -
     let heard = chain::ask(snapshot, index, head, probe);
     explanation.outcome = destination::outcome(snapshot, found, head, &heard);
     explanation.notes = notes(head, &heard);
+    explanation.notes.extend(trials(snapshot, index));
     explanation.plugins = heard.plugins;
     if matches!(explanation.outcome, Outcome::Sent { .. }) {
         explanation.limits = Some(filters::time_limits(route));
@@ -85,6 +90,22 @@ fn seen(head: &Head) -> RequestSeen {
         query: head.query.clone(),
         body_bytes: head.body_bytes,
     }
+}
+
+/// New digests that may be asked in the place of those that were, or beside them.
+fn trials(snapshot: &Snapshot, route: usize) -> Vec<String> {
+    let seats = snapshot.policy.routes[route].chain.iter().map(|index| &snapshot.seats[*index]);
+    let note = |trial: &std::sync::Arc<Trial>| {
+        let (name, digest) = (trial.plugin.name(), short(&trial.plugin.key.digest));
+        let percent = trial.share.as_percent();
+        match trial.mode {
+            TrialMode::Canary => {
+                format!("of {percent} % of the requests, digest {digest} of `{name}` is asked instead")
+            }
+            TrialMode::Shadow => format!("digest {digest} of `{name}` is on trial as a shadow: it changes nothing"),
+        }
+    };
+    seats.filter_map(Seat::trial).map(note).collect()
 }
 
 fn notes(head: &Head, heard: &chain::Heard) -> Vec<String> {

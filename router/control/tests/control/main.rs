@@ -5,10 +5,13 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail a test by a panic")]
 
 mod explain;
+mod fallbacks;
 mod faults;
 mod live;
+mod releases;
 mod reloads;
 mod restarts;
 mod rollbacks;
 mod site;
+mod trials;
 mod upstreams;

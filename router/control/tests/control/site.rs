@@ -77,10 +77,20 @@ pub(crate) fn plugin_bytes(name: &str) -> Vec<u8> {
 }
 
 /// The same plugin with other bytes: an empty custom section at the end (id 0, a name of one letter).
-pub(crate) fn other_bytes(name: &str) -> Vec<u8> {
+pub(crate) fn build_bytes(name: &str, build: u8) -> Vec<u8> {
     let mut bytes = plugin_bytes(name);
-    bytes.extend([0, 2, 1, b'x']);
+    bytes.extend([0, 2, 1, build]);
     bytes
+}
+
+/// One of them.
+pub(crate) fn other_bytes(name: &str) -> Vec<u8> {
+    build_bytes(name, b'x')
+}
+
+/// [`POLICY`] with this line about the plugin `canary`.
+pub(crate) fn canary_policy(line: &str) -> String {
+    POLICY.replace("file = \"canary.wasm\"\n", &format!("file = \"canary.wasm\"\n{line}\n"))
 }
 
 /// The folders.
@@ -90,7 +100,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new() -> Self {
-        let root = tempfile::tempdir().unwrap();
+        Self::at(tempfile::tempdir().unwrap())
+    }
+
+    fn at(root: TempDir) -> Self {
         for folder in ["routes.d", "plugins.d", "data"] {
             std::fs::create_dir(root.path().join(folder)).unwrap();
         }
@@ -99,7 +112,19 @@ impl Site {
 
     /// With [`POLICY`] and its plugins.
     pub(crate) fn demo() -> Self {
-        let site = Self::new();
+        Self::new().with_demo()
+    }
+
+    /// The same where writing to disk costs nothing, if there is such a place.
+    pub(crate) fn in_memory() -> Self {
+        match tempfile::tempdir_in("/dev/shm") {
+            Ok(root) => Self::at(root).with_demo(),
+            Err(_) => Self::demo(),
+        }
+    }
+
+    fn with_demo(self) -> Self {
+        let site = self;
         site.write_plugin("feature-flags.wasm", &plugin_bytes("feature-flags"));
         site.write_plugin("canary.wasm", &plugin_bytes("canary"));
         site.write_policy("demo.toml", POLICY);
@@ -199,6 +224,20 @@ impl Running {
             let faults = self.faults(source);
             let found = faults.iter().find(|fault| fault.to_string().contains(text)).cloned();
             found.ok_or_else(|| format!("{faults:?}"))
+        })
+        .await
+    }
+
+    /// The digest of the plugin that serves under this name.
+    pub(crate) fn digest(&self, name: &str) -> String {
+        self.plugin(name).unwrap().digest.unwrap_or_default()
+    }
+
+    /// Waits until the plugin is shown so.
+    pub(crate) async fn shows(&self, name: &str, what: &str, is_so: impl Fn(&PluginInfo) -> bool) -> PluginInfo {
+        eventually(what, || {
+            let plugin = self.plugin(name).ok_or_else(|| "no such plugin".to_owned())?;
+            if is_so(&plugin) { Ok(plugin) } else { Err(format!("{plugin:?}")) }
         })
         .await
     }
