@@ -12,7 +12,7 @@ use serde_json::Value;
 use sluice_tests::component::Build;
 use sluice_tests::eventually;
 use sluice_tests::load::Load;
-use sluice_tests::router::Router;
+use sluice_tests::router::{POLICY_FILE, Router};
 use sluice_tests::stack::{Stack, StoreKind};
 
 const FOLDER: &str = "plugins.d";
@@ -240,7 +240,7 @@ async fn of_two_files_at_once_the_good_one_is_live() -> Result<()> {
 
     // And so is a policy that comes while the bad one lies there.
     let policy = crate::reload::another_policy(1)?;
-    router.publish(|router| router.replace(sluice_tests::router::POLICY_FILE, policy.as_bytes())).await?;
+    router.publish(|router| router.replace(POLICY_FILE, policy.as_bytes())).await?;
     router.fault_in(CANARY, "not a WebAssembly component").await;
     let mended = Build::of("canary", 1)?;
     router.replace(CANARY, &mended.bytes)?;
@@ -305,6 +305,68 @@ async fn a_folder_that_cannot_be_written_serves_and_one_that_cannot_be_read_chan
     assert_eq!(digest(router, "canary").await?, *build.digest);
     load.answers(50).await;
     allow(0o755)?;
+    router.healthy().await;
+    load.finish().await?;
+    Ok(())
+}
+
+/// Waits until this build of canary is on trial, beside what serves; since when it is.
+async fn on_trial(router: &Router, build: &Build) -> Value {
+    eventually(&format!("{} is on trial", build.digest), async || {
+        let plugin = router.plugin("canary").await?;
+        ensure!(plugin["trial"]["digest"] == *build.digest, "{plugin}");
+        Ok(plugin["trial"]["started_ms"].clone())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_goes_on_while_other_files_change_and_follows_its_own() -> Result<()> {
+    let stack = Stack::start(StoreKind::Embedded).await?;
+    let router = &stack.router;
+    let load = Load::start(&stack.edge("/version"));
+    let first = std::fs::read(router.path(CANARY))?;
+    let serving = digest(router, "canary").await?;
+    let policy = |number| -> Result<Vec<u8>> {
+        let (config, policy) = ("config = { rollout = \"demo\" }", crate::reload::another_policy(number)?);
+        let release = "release = { trial = \"canary\", percent = 50.0, for = \"1h\", promote = \"manual\" }";
+        Ok(policy.replace(config, &format!("{config}\n{release}")).into_bytes())
+    };
+    router.publish(|router| router.replace(POLICY_FILE, &policy(1)?)).await?;
+    let build = Build::of("canary", 1)?;
+    router.replace(CANARY, &build.bytes)?;
+    let since = on_trial(router, &build).await;
+
+    let flags = Build::of("feature-flags", 1)?;
+    router.replace(FLAGS, &flags.bytes)?;
+    serves(router, "feature-flags", &flags).await;
+    router.publish(|router| router.replace(POLICY_FILE, &policy(2)?)).await?;
+    assert_eq!(on_trial(router, &build).await, since, "the trial began anew");
+    load.answers(50).await;
+
+    let build = Build::of("canary", 2)?;
+    router.replace(CANARY, &build.bytes)?;
+    on_trial(router, &build).await;
+    router.replace(CANARY, b"no plugin")?;
+    router.fault_in(CANARY, "not a WebAssembly component").await;
+    std::fs::remove_file(router.path(CANARY))?;
+    router.fault("no file `canary.wasm`").await;
+    assert_eq!(digest(router, "canary").await?, serving);
+    router.replace(CANARY, &first)?;
+    eventually("the trial ends where its file is gone", async || {
+        let plugin = router.plugin("canary").await?;
+        ensure!(plugin["trial"].is_null() && plugin["digest"] == serving, "{plugin}");
+        Ok(())
+    })
+    .await;
+    router.healthy().await;
+
+    let build = Build::of("canary", 3)?;
+    router.replace(CANARY, &build.bytes)?;
+    on_trial(router, &build).await;
+    assert_eq!(digest(router, "canary").await?, serving);
+    router.post("/v1/plugins/canary/promote").await?;
+    serves(router, "canary", &build).await;
     router.healthy().await;
     load.finish().await?;
     Ok(())

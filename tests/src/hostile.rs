@@ -40,6 +40,8 @@ pub struct Scene {
     pub on_failure: String,
     /// `breaker` of its policy, as TOML.
     pub breaker: String,
+    /// CPU time of one call.
+    pub cpu: String,
 }
 
 /// The header, and its value, that sends a request to the route of a [`Scene`].
@@ -56,7 +58,7 @@ pub fn aside(request: RequestBuilder) -> RequestBuilder {
 /// If it is not there.
 pub async fn failures(router: &Router) -> Result<u64> {
     let plugin = router.plugin("hostile").await?;
-    let causes = plugin["failures"].as_object().context("failures by cause")?;
+    let causes = plugin["stats"]["failures"].as_object().context("failures by cause")?;
     Ok(causes.values().filter_map(serde_json::Value::as_u64).sum())
 }
 
@@ -69,17 +71,18 @@ impl Scene {
             config: format!("{{ do = \"{act}\", when = \"{TRIGGER}\" }}"),
             on_failure: "\"closed\"".to_owned(),
             breaker: "false".to_owned(),
+            cpu: "5ms".to_owned(),
         }
     }
 
     /// The demo's policy with that route.
     #[must_use]
     pub fn policy(&self) -> String {
-        let Self { file, config, on_failure, breaker } = self;
+        let Self { file, config, on_failure, breaker, cpu } = self;
         let (header, value) = ASIDE;
         format!(
             "{DEMO_POLICY}\n[plugins.hostile]\nfile = \"{file}\"\nconfig = {config}\non_failure = {on_failure}\n\
-             breaker = {breaker}\nrelease = {{ watch = false }}\n\
+             breaker = {breaker}\nrelease = {{ watch = false }}\nlimits = {{ cpu = \"{cpu}\" }}\n\
              grants = {{ state = [\"flag:hostile\"], alerts = true, abort = true, counters = true, tags = true, \
              log = true, edits = true, body = true }}\n\n\
              [[routes]]\nname = \"aside\"\nmatch = {{ path = {{ prefix = \"/\" }}, headers = {{ {header} = \"{value}\" }} }}\n\

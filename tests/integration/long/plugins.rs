@@ -102,12 +102,12 @@ async fn a_hundred_thousand_traps(breaker: &str, behaves: bool) -> Result<()> {
     let took = begun.elapsed();
     let told = before.is_flat(process)?;
     let others = load.finish().await?;
-    let failures = stack.router.plugin("hostile").await?["failures"].clone();
+    let failures = stack.router.plugin("hostile").await?["stats"]["failures"].clone();
     tell(&format!(
         "{TRAPS} provocations in {took:.1?}, breaker {breaker}: {failures}; {told}; {others} other requests"
     ));
     eventually("the plugin is well again", async || {
-        let request = hostile::aside(client::http().get(stack.edge("/get")));
+        let request = hostile::aside(client::http().get(stack.edge("/recent")));
         let status = request.send().await?.status();
         ensure!(status == StatusCode::OK, "{status}");
         Ok(())
