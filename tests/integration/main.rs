@@ -19,6 +19,7 @@ mod lifecycle;
 mod long;
 mod observe;
 mod plugin_kit;
+mod plugin_javascript;
 mod policy_history;
 mod reload;
 mod servers;
