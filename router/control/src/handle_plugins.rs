@@ -161,7 +161,8 @@ impl Known<'_> {
         PluginInfo {
             generation: dossier.map_or(0, |dossier: &Dossier| dossier.generation),
             memory_bytes: dossier.map_or(0, |dossier| dossier.memory_bytes),
-            held,
+            // The ledger is written before the snapshot is published: what serves is not held back yet.
+            held: held.filter(|hold| hold.digest != plugin.key.digest),
             trial: seat.trial().and_then(|trial| self.trial(spec, trial, course)),
             watch: watch(spec, plugin, course),
             ..PluginInfo::active(plugin, spec, self.now_ms)
