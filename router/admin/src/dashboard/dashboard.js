@@ -15,7 +15,8 @@ function showStatus(status) {
   find("#summary").className = status.state === "ok" ? "" : "bad";
   find("#faults").hidden = status.faults.length === 0;
   find("#faults > div").replaceChildren(...status.faults.map((fault) => {
-    const place = fault.file ? `${fault.file}:${fault.line}:${fault.column}: ` : `${fault.source} ${fault.subject}: `;
+    const at = fault.line ? `:${fault.line}:${fault.column}` : "";
+    const place = fault.file ? `${fault.file}${at}: ` : `${fault.source} ${fault.subject}: `;
     const hint = fault.hint ? `\nhint: ${fault.hint}` : "";
     return element("pre", { className: "bad", textContent: place + fault.message + hint });
   }));
@@ -69,7 +70,7 @@ function showServers(servers) {
 }
 
 function showAlerts(alerts) {
-  const rows = alerts.map((alert) => [clock(alert.at_ms), alert.rule, alert.message, `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
+  const rows = alerts.map((alert) => [clock(alert.at_ms), alert.rule, element("span", { className: "prose", textContent: alert.message }), `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
   table("#alerts", ["time", "rule", "message", "observed", "variant", "aborted", "request"], rows, "no alerts");
 }
 

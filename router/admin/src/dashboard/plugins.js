@@ -77,7 +77,7 @@ class Card {
     const failed = told(stats.failures);
     this.failed.textContent = failed || "none failed";
     this.failed.className = failed ? "bad" : "soft";
-    this.memory.textContent = bytes(stats.memory_bytes || 0);
+    this.memory.textContent = stats.memory_bytes ? bytes(stats.memory_bytes) : "–";
   }
 
   showCalls(calls, now) {
@@ -138,7 +138,8 @@ function notes(plugin, now) {
     const left = quarantine.until_ms > now ? `for ${span(quarantine.until_ms - now)}` : "until a probe succeeds";
     notes.push(["bad", `quarantined ${left}: not called after failures in a row (${quarantine.openings} times)`]);
   }
-  if (plugin.fault) notes.push(["bad", plugin.fault]);
+  // A digest that is held back is a fault of its file too, told in other words.
+  if (plugin.fault && !held) notes.push(["bad", plugin.fault]);
   if (held) notes.push(["warm", `${short(held.digest)} in ${plugin.file} is ${held.is_quarantined ? "quarantined" : "held back"} by ${held.by}: ${held.reason}`]);
   if (watch) notes.push(["soft", `watched for ${span(watch.ends_ms - now)}: over its budget, ${short(watch.digest_before)} comes back`]);
   if (plugin.state === "empty") notes.push(["warm", "requests go on without it, as its on_failure.load says"]);

@@ -90,6 +90,10 @@ fn calls(digests: &[Digest<'_>]) -> Vec<MetricFamily> {
         for phase in Phase::ALL.into_iter().filter(|phase| takes_part(digest.plugin, *phase)) {
             let labels = digest.labels_and("phase", phase.as_str());
             calls.push(counter(&labels, digest.plugin.stats.calls(phase)));
+            if phase == Phase::State {
+                // It is told, not asked, and on no request's time.
+                continue;
+            }
             times.push(call_times(&labels, &digest.plugin.stats.histogram(phase)));
             let said = digest.stats.verdicts.get(phase.as_str()).into_iter().flatten();
             let [plugin, role, phase] = labels;
@@ -103,7 +107,11 @@ fn calls(digests: &[Digest<'_>]) -> Vec<MetricFamily> {
     vec![
         counters("sluice_plugin_calls_total", "Calls into plugins by phase.", calls),
         counters("sluice_plugin_verdicts_total", "What plugins said, by phase.", verdicts),
-        histograms("sluice_plugin_call_duration_seconds", "Time of a call into a plugin, wall clock.", times),
+        histograms(
+            "sluice_plugin_call_duration_seconds",
+            "Time of a call into a plugin, wall clock, of the calls that are timed.",
+            times,
+        ),
         counters("sluice_plugin_faults_total", "Failed calls into plugins by cause.", faults),
         counters("sluice_plugin_counter_total", "Counters that plugins keep.", own),
     ]

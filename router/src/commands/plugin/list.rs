@@ -63,7 +63,7 @@ fn row(plugin: &Told, now_ms: u64) -> [Cell; 11] {
         time(|time| time.p50_ns).into(),
         time(|time| time.p99_ns).into(),
         Cell::coloured(count(failures), if failures > 0 { Paint::red } else { Paint::dim }),
-        bytes(memory_bytes).into(),
+        if memory_bytes > 0 { bytes(memory_bytes) } else { NONE.to_owned() }.into(),
         Cell::coloured(note.join("; "), colour),
     ]
 }
@@ -93,7 +93,8 @@ pub(super) fn notes(plugin: &Told, now_ms: u64) -> Vec<(String, Colour)> {
     if let Some(quarantine) = &plugin.quarantine {
         notes.push((quarantined(quarantine, now_ms), Paint::red));
     }
-    if let Some(fault) = &plugin.fault {
+    // A digest that is held back is a fault of its file too, told in other words.
+    if let Some(fault) = plugin.fault.as_ref().filter(|_| plugin.held.is_none()) {
         notes.push((fault.lines().next().unwrap_or_default().to_owned(), Paint::red));
     }
     if let Some(Held { digest, reason, by, is_quarantined }) = &plugin.held {
@@ -145,7 +146,7 @@ mod tests {
 NAME    STATE   DIGEST        VERSION  GEN  CALLS     P50     P99  FAILED   MEMORY  NOTE
 canary  active  0123456789ab  0.2.0      3  1,234  412 ns  4.1 us       5  2.0 MiB  quarantined for 1:01 (opened 2 \
 times); fedcba987654 held back by admin: rolled back; trial canary 12.5 % of aaaaaaaaaaaa, 4:12 left
-other   unused  -             -          0      0       -       -       0      0 B  no policy names other.wasm";
+other   unused  -             -          0      0       -       -       0        -  no policy names other.wasm";
         assert_eq!(shown, expected);
         assert!(text(&[], 0, Paint::none()).contains("plugins.d"));
     }

@@ -1,13 +1,17 @@
 //! `sluice plugin`: from an empty folder to a plugin that serves, and back. One file per subcommand: its arguments, and what
 //! it prints.
 
+mod bench;
 mod build;
-mod new;
+mod cases;
 mod history;
+mod inspect;
 mod list;
+mod new;
 mod pack;
 mod show;
 mod steer;
+mod test;
 mod told;
 
 use std::process::ExitCode;
@@ -47,6 +51,47 @@ Examples:
   sluice plugin pack component.wasm --manifest manifest.json
   sluice plugin pack component.wasm --manifest manifest.json -o plugins.d/hello.wasm")]
     Pack(pack::PackArgs),
+    /// Say what a file is and wants, and whether a router would take it. Nothing of it runs without --init.
+    ///
+    /// Kind, size, digest, contract, imports with what becomes of them, exports, needs; against the policy, what is not
+    /// granted and the line to write. Works on broken files too. Exits 0 if a router would take it, 1 if not, 2 if that
+    /// cannot be said.
+    #[command(after_help = "\
+Examples:
+  sluice plugin inspect canary.wasm                    what it needs, and what ./routes.d grants
+  sluice plugin inspect canary.wasm --policy /etc/sluice --init
+  sluice plugin inspect hello.wasm --init --config '{\"header\":\"x-hello\"}'
+  sluice plugin inspect canary.wasm --json | jq .plugin.needs")]
+    Inspect(inspect::InspectArgs),
+    /// Show a plugin described requests and hold what comes against what must come.
+    ///
+    /// Phases, fields, limits and grants are those of the request path; effects are told and do not happen, and clock and
+    /// chance are what the case says. docs/plugin-tests.md has every key. Exits 0 if all cases hold, 1 if one does not, 2
+    /// if there is nothing to hold.
+    #[command(after_help = "\
+Examples:
+  sluice plugin test hello.wasm --cases tests.toml
+  sluice plugin test hello.wasm --cases tests.toml --golden golden --update
+  sluice plugin test hello.wasm --cases tests.toml --json | jq '.[] | select(.ok | not) | .name'
+
+A file of cases:
+  grants = { edits = true }
+
+  [[case]]
+  name = \"greets\"
+  request = { url = \"http://example.org/hello?x=1\", headers = { cookie = \"uid=7\" } }
+  expect = { verdict = \"next\", edits = [\"set x-hello: 1\"] }")]
+    Test(test::TestArgs),
+    /// Measure what a plugin costs on this machine: compiling, starting, and a call of each phase.
+    ///
+    /// Medians of several rounds after a warm-up. The empty native call shows what the clock itself costs, which is in each
+    /// P50 and P99; CALLS/S has no clock between the calls.
+    #[command(after_help = "\
+Examples:
+  sluice plugin bench canary.wasm
+  sluice plugin bench canary.wasm --cases tests.toml --seconds 5
+  sluice plugin bench canary.wasm --json | jq '.phases[] | {phase, p50_ns}'")]
+    Bench(bench::BenchArgs),
     /// List the plugins of a running router: what serves, what it costs, and what is out of the ordinary.
     ///
     /// P50 and P99 are the time of a call, of the phase that is called most. GEN counts how often a plugin was loaded since
@@ -94,12 +139,22 @@ Examples:
     Release(show::NameArgs),
 }
 
+impl PluginCommand {
+    /// True if its exit code is a judgement, so that trouble needs another one.
+    pub(crate) const fn judges(&self) -> bool {
+        matches!(self, Self::Inspect(_) | Self::Test(_))
+    }
+}
+
 /// Does it.
 pub(crate) fn plugin(command: &PluginCommand) -> anyhow::Result<ExitCode> {
     match command {
         PluginCommand::New(args) => new::new(args),
         PluginCommand::Build(args) => build::build(args),
         PluginCommand::Pack(args) => pack::pack(args),
+        PluginCommand::Inspect(args) => inspect::inspect(args),
+        PluginCommand::Test(args) => test::test(args),
+        PluginCommand::Bench(args) => bench::bench(args),
         PluginCommand::List(args) => list::list(args),
         PluginCommand::Show(args) => show::show(args),
         PluginCommand::History(args) => history::history(args),

@@ -86,7 +86,7 @@ impl Page {
             &plugin.version.as_ref().map_or_else(String::new, |version| version.clone() + &contract),
         );
         if plugin.generation > 0 {
-            self.label("generation", &format!("{}: so often it was loaded since the start", plugin.generation));
+            self.label("generation", &format!("{} since the router started", plugin.generation));
         }
         self.label_some("phases", &plugin.phases.join(", "));
         self.label_some("needs", &rights(&plugin.needs));
