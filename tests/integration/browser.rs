@@ -1,8 +1,9 @@
 //! The dashboard in a real browser: it shows what is so, changes what is clicked, and follows without a reload.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use sluice_tests::browser::Browser;
+use sluice_tests::component::Build;
 use sluice_tests::router::Setup;
 use sluice_tests::stack::{DEMO_POLICY, Stack, StoreKind};
 use sluice_tests::upload::{LIMIT_BYTES, Wrapping, upload};
@@ -66,6 +67,43 @@ async fn an_operator_sees_and_steers_the_system() -> Result<()> {
     shows(&browser, "rollouts", &["aborted", "0 % to canary"]).await;
 
     assert_eq!(browser.run("return window.loadedOnce").await?, true, "the page was loaded again");
+    assert_silent(&browser).await?;
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_plugin_is_rolled_back_on_the_page() -> Result<()> {
+    let stack = Stack::start(StoreKind::Embedded).await?;
+    let before = stack.router.plugin("canary").await?;
+    let next = Build::of("canary", 2)?;
+    stack.router.publish(|router| router.replace("plugins.d/canary.wasm", &next.bytes)).await?;
+    for uid in 0..20 {
+        client::as_user(client::http().get(stack.edge("/get")), uid).send().await?;
+    }
+    let browser = Browser::start().await?;
+    browser.open(&stack.router.admin).await?;
+    let short = |digest: &str| digest.chars().take(12).collect::<String>();
+    let first = short(before["digest"].as_str().context("a plugin that serves has a digest")?);
+    shows(&browser, "plugin-canary", &["active", &short(&next.digest), "generation 2", "request", "variant"]).await;
+    shows(&browser, "plugin-canary", &["watched for", &format!("{first} comes back"), "none failed"]).await;
+
+    browser.click("plugin-canary", "roll back").await?;
+    shows(&browser, "rollback", &["Roll back canary?", &first]).await;
+    browser.click("rollback", "cancel").await?;
+    assert_eq!(stack.router.plugin("canary").await?["digest"], *next.digest, "a question is no order");
+    browser.click("plugin-canary", "roll back").await?;
+    shows(&browser, "rollback", &["Roll back canary?", &first]).await;
+    browser.click("rollback", "roll back now").await?;
+    shows(&browser, "plugin-canary", &[&first, "held back by admin at 127.0.0.1"]).await;
+    assert_eq!(stack.router.plugin("canary").await?["digest"], before["digest"]);
+
+    browser.click("plugin-canary", "release").await?;
+    shows(&browser, "plugin-canary", &[&short(&next.digest), "watched for"]).await;
+    for width in [1280, 390] {
+        browser.set_width(width).await?;
+        let room = browser.run("return innerWidth - document.documentElement.scrollWidth").await?;
+        assert!(room.as_i64().is_some_and(|room| room >= 0), "{room} pixels too few at a width of {width}");
+    }
     assert_silent(&browser).await?;
     browser.close().await
 }

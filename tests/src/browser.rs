@@ -122,6 +122,18 @@ impl Browser {
         self.ask(Method::POST, "/execute/sync", &json!({ "script": script, "args": [] })).await
     }
 
+    /// Makes the page as wide as the screen of some device (`Emulation.setDeviceMetricsOverride` of Chrome's own protocol:
+    /// a window cannot be narrower than 500 pixels).
+    ///
+    /// # Errors
+    /// If the browser does not do it.
+    pub async fn set_width(&self, pixels: u32) -> Result<()> {
+        let metrics = json!({ "width": pixels, "height": 800, "deviceScaleFactor": 1, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.ask(Method::POST, "/goog/cdp/execute", &command).await?;
+        Ok(())
+    }
+
     /// What the page and the browser wrote to the console since the last look.
     ///
     /// # Errors
