@@ -25,6 +25,8 @@ pub(crate) enum Act {
     Respond,
     /// Answers 418 at the first chunk of the body.
     RespondInBodyChunk,
+    /// Answers 418 at the last chunk of the body, with the number of its bytes.
+    RespondInLastChunk,
     /// Wants no more chunks after the first one, and traps if it gets one.
     DoneAfterOneChunk,
     /// Sets `x-edited` in the request and in the response, removes `x-removed`.
@@ -121,6 +123,7 @@ impl Act {
             self,
             Self::CountChunks
                 | Self::RespondInBodyChunk
+                | Self::RespondInLastChunk
                 | Self::DoneAfterOneChunk
                 | Self::SpinInBodyChunk
                 | Self::TrapInBodyChunk

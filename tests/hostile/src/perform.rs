@@ -106,6 +106,10 @@ impl Act {
             Self::CountChunks => outcome.add("bytes", chunk.bytes.len() as u64),
             Self::EditInBodyChunk => outcome.set_header("x-edited", "chunk"),
             Self::RespondInBodyChunk => return self.respond(outcome),
+            Self::RespondInLastChunk if chunk.is_last => {
+                outcome.text(format!("{} bytes\n", chunk.offset + chunk.bytes.len() as u64));
+                return Verdict::respond(418);
+            }
             Self::DoneAfterOneChunk if chunk.offset == 0 => return Verdict::done(),
             Self::DoneAfterOneChunk => trap(),
             _ => {}

@@ -4,7 +4,8 @@ use sluice_model::rollout::{Applied, Command, Rollout};
 use sluice_model::weight::BasisPoints;
 use sluice_snapshot::Effect;
 
-use crate::client::{Client, Reply, eventually};
+use crate::client::{Client, eventually};
+use crate::misbehaviour::{hostile_policy, provoke};
 use crate::origin::Origin;
 use crate::router::Router;
 
@@ -215,30 +216,9 @@ async fn an_upload_is_counted_even_if_nobody_takes_it() {
     eventually("the rest is counted", || cell.is_aborted()).await;
 }
 
-/// A route through the plugin that misbehaves, when asked by the header `x-hostile`.
 async fn hostile(act: &str, on_failure: &str) -> (Router, Origin) {
     let origin = Origin::saying("ok").await;
-    let policy = format!(
-        r#"
-[upstreams.app]
-servers = ["{}"]
-[plugins.hostile]
-file = "hostile.wasm"
-on_failure = {on_failure}
-grants = {{ state = ["*"], alerts = true, abort = true, counters = true, tags = true, log = true }}
-config = {{ do = "{act}", when = "x-hostile", above = 10 }}
-[[routes]]
-name = "app"
-plugins = ["hostile"]
-to = "app"
-"#,
-        origin.address
-    );
-    (Router::start(&policy), origin)
-}
-
-async fn provoke(client: &mut Client) -> Reply {
-    client.ask("GET / HTTP/1.1\r\nhost: test\r\nx-hostile: 1\r\n\r\n").await
+    (Router::start(&hostile_policy(&origin, act, &format!("on_failure = {on_failure}"))), origin)
 }
 
 #[tokio::test]

@@ -1,27 +1,18 @@
 //! A data plane with one snapshot, made from policy text and the plugins of the repository.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sluice_policy::{ListenerConfig, Policy, Source};
+use sluice_model::weight::BasisPoints;
+use sluice_policy::{FailurePolicy, ListenerConfig, Source, TrialMode};
 use sluice_proxy::{Proxy, Settings, Shared};
 use sluice_snapshot::upstream::UpstreamTotals;
-use sluice_snapshot::{Cells, EffectQueue, Plugin, Published, Seat, Snapshot, Traffic, plugin};
-use sluice_wasm::{Engine, Instance, Limits};
+use sluice_snapshot::{Cells, EffectQueue, Plugin, Published, Seat, Snapshot, Traffic, Trial};
 
 use crate::client::Client;
+use crate::loading::load;
 use crate::origin::Origin;
-
-/// Enough for a plugin that behaves, in an unoptimised host on a busy machine.
-const LIMITS: Limits = Limits {
-    memory_bytes_max: 16 << 20,
-    call_cpu_max: Duration::from_millis(200),
-    state_cpu_max: Duration::from_millis(200),
-    init_cpu_max: Duration::from_millis(500),
-    ..Limits::DEFAULT
-};
 
 pub(crate) struct Router {
     pub(crate) address: SocketAddr,
@@ -99,6 +90,29 @@ impl Router {
         self.shared.published.publish(next)
     }
 
+    /// Publishes the same policy with other seats.
+    fn seat(&self, change: impl FnOnce(&mut Vec<Seat>)) {
+        let before = self.shared.published.load().1;
+        let (policy, mut seats) = (Arc::clone(&before.policy), before.seats.clone());
+        change(&mut seats);
+        let next = Snapshot::new(before.revision + 1, policy, seats, &self.cells, &self.shared.traffic);
+        drop(self.shared.published.publish(Arc::new(next)));
+    }
+
+    /// The second plugin of the policy becomes the new digest of the first one.
+    pub(crate) fn begin_trial(&self, mode: TrialMode, percent: f64) -> Arc<Trial> {
+        let share = BasisPoints::from_percent(percent).unwrap();
+        let trial = Arc::new(Trial::new(self.plugin(1), mode, share, now_ms()));
+        let serving = self.plugin(0);
+        self.seat(|seats| seats[0] = Seat::Taken { plugin: serving, trial: Some(Arc::clone(&trial)) });
+        trial
+    }
+
+    /// The first plugin of the policy could not be loaded.
+    pub(crate) fn empty_seat(&self, policy: FailurePolicy) {
+        self.seat(|seats| seats[0] = Seat::Empty(policy));
+    }
+
     /// What was counted of the upstream of [`everything_to`].
     pub(crate) fn upstream(&self) -> UpstreamTotals {
         self.cells.upstream("app").totals(now_ms())
@@ -124,27 +138,6 @@ pub(crate) fn now_ms() -> u64 {
 fn snapshot(policy: &str, revision: u64, cells: &Arc<Cells>, traffic: &Traffic, workers: usize) -> Arc<Snapshot> {
     let source = Source { file: "test.toml".to_owned(), text: policy.to_owned() };
     let policy = sluice_policy::parse(&[source]).unwrap_or_else(|faults| panic!("{faults}"));
-    let seats = seats(&policy, cells, workers);
+    let seats = policy.plugins.iter().map(|spec| Seat::serving(Arc::new(load(spec, cells, workers)))).collect();
     Arc::new(Snapshot::new(revision, Arc::new(policy), seats, cells, traffic))
-}
-
-fn seats(policy: &Policy, cells: &Cells, workers: usize) -> Vec<Seat> {
-    policy.plugins.iter().map(|spec| Seat::serving(Arc::new(load(spec, cells, workers)))).collect()
-}
-
-/// Loads a component of the repository, as `cargo xtask plugins` leaves it.
-fn load(spec: &sluice_policy::Plugin, cells: &Cells, workers: usize) -> Plugin {
-    static ENGINE: OnceLock<Engine> = OnceLock::new();
-    let folder = std::env::var_os("SLUICE_PLUGINS_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
-    let file = folder.join(&spec.file);
-    let bytes =
-        std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}; run `cargo xtask plugins`", file.display()));
-    let artifact = ENGINE.get_or_init(|| Engine::new().unwrap()).compile(&bytes).unwrap();
-    let config = spec.config.to_string();
-    let instance = || Instance::new(&artifact, &spec.name, &config, &spec.grants, &LIMITS).unwrap();
-    let spare = instance();
-    let activation = Arc::clone(spare.activation());
-    let parts = plugin::Parts::new(&artifact, spec, &activation, cells).unwrap();
-    Plugin::new(parts, (0..workers).map(|_| instance()).collect(), spare)
 }
