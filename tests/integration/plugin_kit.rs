@@ -84,6 +84,9 @@ async fn a_new_plugin_is_tested_built_and_served_and_its_successor_too() -> Resu
         router.path("plugins.d/hello.wasm").canonicalize().unwrap_or_else(|_| router.path("plugins.d/hello.wasm"));
     let printed = place.build(&["--install", &edge]).await?;
     assert_eq!(printed.trim(), file.display().to_string(), "stdout is the file");
+    let cases = hello.join("tests.toml").display().to_string();
+    let (status, told, complaint) = sluice(&["plugin", "test", printed.trim(), "--cases", &cases]).await?;
+    assert_eq!(status, 0, "its cases hold: {told}{complaint}");
     router.publish(|router| router.replace(sluice_tests::router::POLICY_FILE, POLICY.as_bytes())).await?;
     assert_eq!(answer(&router, "/hello?name=ann").await?, (200, "hello, ann\n".to_owned()));
     assert_eq!(answer(&router, "/cats").await?.0, 503, "the plugin lets it pass, and no server is there");
