@@ -147,6 +147,7 @@ Examples:
         subcommand,
         after_help = "\
 Examples:
+  sluice plugin new hello                 a crate that builds and tests at once
   sluice plugin build hello --install edge
   sluice plugin list
   sluice plugin rollback canary
