@@ -340,3 +340,29 @@ fn files_hint(input: &Input) -> String {
         names => format!("it has {}", names.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sluice_policy::Source;
+
+    use super::*;
+
+    const PLUGIN: &str = "[plugins.a]\nfile = \"a.wasm\"\n";
+    const TRIAL: &str = "release = { trial = \"shadow\" }\n";
+
+    fn too_many(text: &str, workers: usize) -> Option<Fault> {
+        let source = Source { file: "routes.d/a.toml".to_owned(), text: text.to_owned() };
+        let policy = sluice_policy::parse(&[source]).unwrap();
+        Assembler::new(Engine::new().unwrap(), Arc::new(Cells::new()), workers, None).too_many(&policy)
+    }
+
+    #[test]
+    fn instances_are_bounded_over_all_plugins_and_their_trials() {
+        assert_eq!(too_many(PLUGIN, INSTANCES_MAX - INSTANCES_BESIDE), None);
+        assert!(too_many(PLUGIN, INSTANCES_MAX - INSTANCES_BESIDE + 1).is_some());
+        let tried = format!("{PLUGIN}{TRIAL}");
+        assert_eq!(too_many(&tried, INSTANCES_MAX / 2 - INSTANCES_BESIDE), None);
+        let fault = too_many(&tried, INSTANCES_MAX / 2 - INSTANCES_BESIDE + 1).unwrap();
+        assert!(fault.message.contains("1 plugins, 1 of them with a trial, need 8194 instances"), "{fault}");
+    }
+}

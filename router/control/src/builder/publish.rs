@@ -174,10 +174,10 @@ impl Builder {
         let shared = Arc::clone(&self.shared);
         let write = move || {
             for (name, ledger) in changed {
-                let before = shared.ledgers.one(&name);
-                if before == ledger {
+                if shared.ledgers.has(&name, &ledger) {
                     continue;
                 }
+                let before = shared.ledgers.one(&name);
                 let subject = ledgers::subject(&name);
                 if let Err(error) = shared.ledgers.set(&name, ledger) {
                     let message = chain(&error);

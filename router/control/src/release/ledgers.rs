@@ -26,7 +26,14 @@ const LEDGERS_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Ledgers {
     folder: PathBuf,
-    known: Mutex<BTreeMap<String, Ledger>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: BTreeMap<String, Ledger>,
+    /// Plugins whose file is not what is known: the next write tries again.
+    unwritten: BTreeSet<String>,
 }
 
 /// Why a ledger cannot be read or written.
@@ -55,27 +62,34 @@ impl Ledgers {
             board.set(FaultSource::Store, FOLDER, Some(message));
             BTreeMap::new()
         });
-        Self { folder, known: Mutex::new(known) }
+        Self { folder, inner: Mutex::new(Inner { known, unwritten: BTreeSet::new() }) }
     }
 
     /// A copy of all of them, by the name of the plugin.
     pub(crate) fn all(&self) -> BTreeMap<String, Ledger> {
-        self.lock().clone()
+        self.lock().known.clone()
     }
 
     /// A copy of one; empty if nothing is known of the plugin.
     pub(crate) fn one(&self, name: &str) -> Ledger {
-        self.lock().get(name).cloned().unwrap_or_default()
+        self.lock().known.get(name).cloned().unwrap_or_default()
     }
 
     /// True if something is known of the plugin.
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.lock().contains_key(name)
+        self.lock().known.contains_key(name)
     }
 
     /// Digests whose files must be kept.
     pub(crate) fn digests(&self) -> BTreeSet<String> {
-        self.lock().values().flat_map(Ledger::digests).collect()
+        self.lock().known.values().flat_map(Ledger::digests).collect()
+    }
+
+    /// True if `ledger` is what is known of the plugin, on disk too.
+    pub(crate) fn has(&self, name: &str, ledger: &Ledger) -> bool {
+        let inner = self.lock();
+        let known = inner.known.get(name).is_some_and(|known| known == ledger);
+        known && !inner.unwritten.contains(name)
     }
 
     /// Writes down what became of a plugin. It is known even if it cannot be written. Blocking.
@@ -83,24 +97,24 @@ impl Ledgers {
     /// # Errors
     /// [`LedgerError`].
     pub(crate) fn set(&self, name: &str, ledger: Ledger) -> Result<(), LedgerError> {
-        let mut known = self.lock();
-        if known.get(name) == Some(&ledger) {
-            return Ok(());
+        let bytes = serde_json::to_vec(&ledger)?;
+        let mut inner = self.lock();
+        if inner.known.len() < LEDGERS_MAX || inner.known.contains_key(name) {
+            inner.known.insert(name.to_owned(), ledger);
+            inner.unwritten.insert(name.to_owned());
         }
-        let written = serde_json::to_vec(&ledger);
-        if known.len() < LEDGERS_MAX || known.contains_key(name) {
-            known.insert(name.to_owned(), ledger);
-        }
-        drop(known);
-        Ok(write_whole(&self.path(name), &written?)?)
+        drop(inner);
+        write_whole(&self.path(name), &bytes)?;
+        self.lock().unwritten.remove(name);
+        Ok(())
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.{EXTENSION}"))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Ledger>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -204,15 +218,19 @@ mod tests {
         assert_eq!(board.read().faults.len(), 1);
         assert!(ledgers.set("canary", ledger("cc")).is_err());
         assert_eq!(ledgers.one("canary").serving(), Some("cc"));
+        assert!(!ledgers.has("canary", &ledger("cc")), "it has to be written yet");
+        std::fs::remove_file(data.path().join(FOLDER)).unwrap();
+        std::fs::create_dir(data.path().join(FOLDER)).unwrap();
+        ledgers.set("canary", ledger("cc")).unwrap();
+        assert!(ledgers.has("canary", &ledger("cc")) && !ledgers.has("canary", &ledger("dd")));
     }
 
     #[test]
     fn ledgers_are_bounded() {
         let data = tempfile::tempdir().unwrap();
         let ledgers = Ledgers::open(data.path(), &Board::new("embedded"));
-        let mut known = ledgers.lock();
-        known.extend((0..LEDGERS_MAX).map(|index| (index.to_string(), Ledger::default())));
-        drop(known);
+        let filled = (0..LEDGERS_MAX).map(|index| (index.to_string(), Ledger::default())).collect();
+        ledgers.lock().known = filled;
         ledgers.set("one more", ledger("cc")).unwrap();
         assert_eq!(ledgers.all().len(), LEDGERS_MAX);
     }
