@@ -111,7 +111,8 @@ pub(super) fn notes(plugin: &Told, now_ms: u64) -> Vec<(String, Colour)> {
     }
     if let Some(watch) = &plugin.watch {
         let left = span(watch.ends_ms.saturating_sub(now_ms));
-        notes.push((format!("watched for {left}, else {} comes back", short(&watch.digest_before)), Paint::dim));
+        notes
+            .push((format!("watched for {left}: over budget, {} comes back", short(&watch.digest_before)), Paint::dim));
     }
     match plugin.state.as_str() {
         "unused" => notes.push((format!("no policy names {}", plugin.file), Paint::dim)),
