@@ -167,6 +167,7 @@ impl Command {
     pub(crate) fn trouble(&self) -> ExitCode {
         match self {
             Self::Check(_) | Self::Diff(_) => ExitCode::from(TROUBLE),
+            Self::Plugin(command) if command.judges() => ExitCode::from(TROUBLE),
             Self::Run(_)
             | Self::Init(_)
             | Self::Explain(_)

@@ -138,7 +138,8 @@ impl fmt::Display for Fault {
 }
 
 /// An error with all its causes, in one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+#[must_use]
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -87,7 +87,7 @@ pub(crate) fn is_temporary(name: &str) -> bool {
 
 /// Why a file was not read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// No such file, no permission, a broken disk.
     #[error("cannot read the file")]
     Io(#[from] io::Error),

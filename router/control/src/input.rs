@@ -59,7 +59,8 @@ impl Input {
         texts.chain(unread).chain(self.plugin_files.iter().map(plugin)).collect()
     }
 
-    fn read_policy(&mut self, folder: &Path) {
+    /// Reads the policy files of a folder.
+    pub(crate) fn read_policy(&mut self, folder: &Path) {
         let names = self.list(folder, POLICY_EXTENSION, FaultSource::Policy);
         if names.is_empty() && self.faults.is_empty() {
             let message = "there is no policy file (*.toml); to serve nothing, leave an empty one";

@@ -2,9 +2,9 @@
 //!
 //! It lives on its own small runtime, never on a worker. Workers and control never wait for each other: control
 //! publishes snapshots and writes live cells, workers hand over effects. Life of a reload: `watch` sees a file move,
-//! `builder` waits until it stands still, `assemble` parses, compiles and probes in the `workshop`, `gate` admits the
-//! candidate, `last_good` and `history` keep it, `reaper` ends the old one. Life of a toggle: the store's event reaches `apply`,
-//! the `gate` tries it on probes, the cell moves.
+//! `settle` waits until it stands still, `assemble` parses, compiles and probes in the `workshop`, `release` says which
+//! digest of a plugin serves, `gate` admits the candidate, `last_good` and `history` keep it, `reaper` ends the old one.
+//! Life of a toggle: the store's event reaches `apply`, the `gate` tries it on probes, the cell moves.
 
 mod alerts;
 mod apply;
@@ -18,6 +18,7 @@ mod effects;
 mod examine;
 mod explain;
 mod fault;
+mod files;
 mod folder;
 mod gate;
 mod handle;
@@ -52,7 +53,9 @@ pub use explain::{
     Assumed, Explanation, HEADERS_MAX, OfflineError, Outcome, PluginSaid, Question, QuestionError, RequestSeen,
     RolloutSeen, RouteLost, RouteTaken, Said, ServerSeen, TimeLimits, UpstreamSeen, explain_folder,
 };
-pub use fault::{FAULTS_MAX, Fault, FaultSource};
+pub use fault::{FAULTS_MAX, Fault, FaultSource, chain};
+pub use files::{read_plugin_file, read_policy};
+pub use folder::ReadError;
 pub use handle::{CommandError, Handle};
 pub use history::{Pinned, REVISIONS_KEPT_MAX, Revision, RevisionTexts, Text};
 pub use plugin_info::{Granted, Percent, PluginHistory, PluginInfo, PluginState, QuarantineInfo, TrialInfo, WatchInfo};

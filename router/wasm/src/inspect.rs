@@ -1,7 +1,7 @@
 //! Inspection: what a file says of itself, whatever state it is in. Nothing of it is compiled and nothing runs; what is
 //! not known about a damaged file is left open.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{ComponentTypeRef, Parser, Payload, TypeBounds};
 
 use crate::digest::Digest;
 use crate::exports::CONTRACT_EXPORTS;
@@ -115,8 +115,11 @@ impl Found {
                 Payload::End(_) => depth = depth.saturating_sub(1),
                 Payload::ComponentImportSection(imports) if depth == 0 => {
                     for import in imports {
-                        let name = import?.name.name;
-                        self.import(name.to_owned(), access(name));
+                        let import = import?;
+                        let name = import.name.name;
+                        if !is_alias(import.ty) {
+                            self.import(name.to_owned(), access(name));
+                        }
                     }
                 }
                 Payload::ComponentExportSection(exports) if depth == 0 => {
@@ -154,6 +157,11 @@ impl Found {
     }
 }
 
+/// True for the name of a type of another import: nothing that a host gives.
+const fn is_alias(ty: ComponentTypeRef) -> bool {
+    matches!(ty, ComponentTypeRef::Type(TypeBounds::Eq(_)))
+}
+
 fn access(name: &str) -> ImportAccess {
     if LOGGING.contains(&name) || TYPES.contains(&name) {
         return ImportAccess::Contract;
@@ -180,7 +188,8 @@ mod tests {
     #[test]
     fn each_import_says_what_becomes_of_it() {
         let file = component(
-            r#"(import "sluice:plugin/logging@0.2.0" (instance))
+            r#"(type $t u32) (import "a-type" (type (eq $t)))
+               (import "sluice:plugin/logging@0.2.0" (instance))
                (import "wasi:io/poll@0.2.3" (instance))
                (import "wasi:sockets/tcp@0.2.3" (instance))
                (import "evil:net/raw@1.0.0" (instance))

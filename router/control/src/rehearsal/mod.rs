@@ -93,10 +93,15 @@ impl Rehearsal {
         CaseOutcome { log: lines, ..outcome }
     }
 
-    /// The first calls that `case` makes; `None` if one of them fails.
+    /// The first calls that `case` makes; `None` if one of them fails, and then the state stays as it was.
     fn calls(&mut self, case: &PluginCase) -> Option<Vec<Call>> {
+        let before = self.state.clone();
         let (outcome, calls) = self.perform(case);
-        outcome.failure.is_none().then_some(calls)
+        if outcome.failure.is_some() {
+            self.state = before;
+            return None;
+        }
+        Some(calls)
     }
 
     fn perform(&mut self, case: &PluginCase) -> (CaseOutcome, Vec<Call>) {
