@@ -41,7 +41,9 @@ The servers; kill -9 one of them and watch it leave by itself
 
 Change it while it runs
   edit {folder}/routes.d/demo.toml
-  copy a plugin over {folder}/plugins.d/canary.wasm
+  copy a plugin over {folder}/plugins.d/canary.wasm, or a broken one: the one before serves on
+  target/debug/sluice plugin list --admin {admin}; target/debug/sluice plugin rollback canary --admin {admin}
+  curl -so /dev/null -D - -H 'x-sluice-trace: chain' {edge}/get | grep -i server-timing   # what each plugin said, in ms
   curl {admin}/v1/status                    # what is live, and what was refused and why
 
 In a browser: {admin}/ (dashboard), {edge}/meow (cats). Logs: {folder}/logs
