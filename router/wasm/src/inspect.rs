@@ -130,7 +130,7 @@ impl Found {
                 Payload::ImportSection(imports) if depth == 0 => {
                     for import in imports.into_imports() {
                         let import = import?;
-                        self.import(format!("{}.{}", import.module, import.name), ImportAccess::Refused);
+                        self.import(format!("{}.{}", import.module, import.name), access(import.module));
                     }
                 }
                 Payload::ExportSection(exports) if depth == 0 => {
@@ -221,10 +221,16 @@ mod tests {
 
     #[test]
     fn a_module_is_told_from_a_component() {
-        let file = wat::parse_str(r#"(module (import "env" "open" (func)) (func (export "run")))"#).unwrap();
+        let file = wat::parse_str(
+            r#"(module (import "env" "open" (func)) (import "sluice:plugin/logging@0.2.0" "log" (func))
+            (func (export "run")))"#,
+        )
+        .unwrap();
         let seen = inspect(&file);
         assert_eq!(seen.kind, FileKind::CoreModule);
-        assert_eq!(seen.imports, [Import { name: "env.open".to_owned(), access: ImportAccess::Refused }]);
+        let import = |name: &str, access| Import { name: name.to_owned(), access };
+        let log = import("sluice:plugin/logging@0.2.0.log", ImportAccess::Contract);
+        assert_eq!(seen.imports, [import("env.open", ImportAccess::Refused), log]);
         assert_eq!(seen.exports, [ExportSeen { name: "run".to_owned(), is_of_contract: false }]);
     }
 

@@ -18,7 +18,7 @@ pub enum LoadError {
     #[error("not a WebAssembly component")]
     NotWasm,
     /// A module that was not made a component.
-    #[error("a core module, not a component; build with cargo xtask plugins")]
+    #[error("a core module, not a component: `sluice plugin build` makes one")]
     CoreModule,
     /// The static manifest is missing or wrong.
     #[error("the static manifest is not usable")]

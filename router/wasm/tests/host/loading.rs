@@ -26,7 +26,7 @@ fn the_guest_loads_as_it_stands() {
 fn a_core_module_is_told_from_a_component() {
     let module = wat::parse_str("(module)").unwrap();
     let error = engine().compile(&module).unwrap_err();
-    assert_eq!(error.to_string(), "a core module, not a component; build with cargo xtask plugins");
+    assert_eq!(error.to_string(), "a core module, not a component: `sluice plugin build` makes one");
 }
 
 #[test]
