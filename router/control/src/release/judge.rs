@@ -153,9 +153,9 @@ fn over_failures(now: Figures, budget: &Budget) -> Option<Over> {
     (observed > limit).then_some(Over::Failures { observed, limit, calls: now.calls })
 }
 
-/// Where nothing is known of the digest before, it is taken to have made no errors.
+/// Only beside enough requests of the digest before: servers fail too, and nothing else tells their 5xx from its own.
 fn over_errors(before: Figures, now: Figures, budget: &Budget) -> Option<Over> {
-    if now.requests < u64::from(budget.calls_min) {
+    if before.requests.min(now.requests) < u64::from(budget.calls_min) {
         return None;
     }
     let limit = share(before.requests_5xx, before.requests) + points(budget.errors);
@@ -313,7 +313,14 @@ mod tests {
         let same = Figures { requests_5xx: 500, ..well(1_000) };
         assert_eq!(judge(before, same, &budget()), Judgement::Within);
         assert!(matches!(judge(well(1_000), same, &budget()), Judgement::Over(Over::Errors { .. })));
-        assert!(matches!(judge(Figures::default(), same, &budget()), Judgement::Over(Over::Errors { .. })));
+    }
+
+    #[test]
+    fn errors_are_not_judged_beside_a_digest_that_had_hardly_a_request() {
+        let outage = Figures { requests_5xx: 1_000, ..well(1_000) };
+        assert_eq!(judge(Figures::default(), outage, &budget()), Judgement::Within);
+        assert_eq!(judge(well(19), outage, &budget()), Judgement::Within);
+        assert!(matches!(judge(well(20), outage, &budget()), Judgement::Over(Over::Errors { .. })));
     }
 
     #[test]
