@@ -197,12 +197,17 @@ async fn a_plugin_that_wants_more_than_it_may_is_told_and_changes_nothing() -> R
 async fn all_faults_are_told_at_once() -> Result<()> {
     let stack = Stack::start(StoreKind::Embedded).await?;
     let router = &stack.router;
-    let bad = DEMO_POLICY.replace("name = \"app\"", "nam = \"app\"").replace("initial = 25.0", "initial = 250.0");
+    let bad = DEMO_POLICY
+        .replace("name = \"app\"", "nam = \"app\"")
+        .replace("initial = 25.0", "initial = 250.0")
+        .replace("alerts = true", "alerts = 7");
     router.replace(POLICY_FILE, bad.as_bytes())?;
-    router.fault("nam").await;
-    router.fault("initial").await;
+    for told in ["`nam`", "`250.0`", "expected `true` or `false`"] {
+        router.fault(told).await;
+    }
     let output = router.check(&[]).await?;
     let text = String::from_utf8(output.stdout)?;
-    assert!(text.contains("nam") && text.contains("250") && text.contains("3 faults"), "{text}");
+    assert!(text.contains("nam") && text.contains("250") && text.contains("alerts = 7"), "{text}");
+    assert!(text.contains("3 faults"), "{text}");
     Ok(())
 }
