@@ -84,11 +84,11 @@ impl Body {
         Some(Size { bytes: seen.min(bytes), unit: self.unit, is_declared: false })
     }
 
-    /// The chunks of its first `bytes_max` bytes, in order. A body without bytes is one empty chunk.
+    /// The chunks of its first `bytes_max` bytes, in order. A body without a byte is not shown at all.
     pub(super) fn chunks(&self, bytes_max: u64) -> impl Iterator<Item = Chunk> + '_ {
         let shown = self.len().min(bytes_max);
         let step = self.chunk_bytes as u64;
-        (0..shown.div_ceil(step).max(1)).map(move |index| {
+        (0..shown.div_ceil(step)).map(move |index| {
             let offset = index * step;
             let end = (offset + step).min(shown);
             Chunk { bytes: (offset..end).map(|at| self.byte(at)).collect(), offset, is_last: end == shown }
@@ -156,7 +156,7 @@ mod tests {
         let chunk = |bytes: &[u8], offset, is_last| Chunk { bytes: bytes.to_vec(), offset, is_last };
         assert_eq!(shown, [chunk(b"abcd", 0, false), chunk(b"e", 4, true)]);
         let empty: Vec<Chunk> = body(BodyContent::Bytes(0), true, 4).chunks(5).collect();
-        assert_eq!(empty, [chunk(b"", 0, true)]);
+        assert_eq!(empty, []);
     }
 
     #[test]

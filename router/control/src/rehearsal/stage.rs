@@ -132,6 +132,9 @@ impl<'a> Stage<'a> {
                 return;
             }
         }
+        if seen.calls == 0 {
+            seen.skipped = Some("the body has no byte".to_owned());
+        }
     }
 
     fn response(&mut self, seen: &mut PhaseOutcome) {

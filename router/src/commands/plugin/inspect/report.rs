@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use serde::Serialize;
+use sluice_control::{ReadError, chain};
 use sluice_policy::{Grants, Plugin};
 use sluice_wasm::{Artifact, Engine, FileKind, ImportAccess, Inspection, LoadError, Manifest, ManifestError};
 
 use super::grants::{Rights, grants_line, with_needs};
 use super::start::Started;
-use sluice_control::{ReadError, chain};
 
 /// Everything about a file.
 #[derive(Debug, Default, Serialize)]

@@ -3,10 +3,9 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use sluice_control::chain;
 use sluice_policy::Plugin;
 use sluice_wasm::{Activation, Artifact, Instance, LoadError};
-
-use sluice_control::chain;
 
 /// What came of it.
 #[derive(Debug, Serialize)]
