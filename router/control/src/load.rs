@@ -37,6 +37,17 @@ pub(crate) enum Refusal {
     /// It fails on a request without anything in it.
     #[error("fails when tried with an empty request")]
     Smoke(#[source] CallError),
+    /// It would be replaced after each call.
+    #[error(
+        "a fresh instance has {bytes} bytes of memory, more than its soft limit of {bytes_soft}; raise `memory_soft` or \
+         `memory` in its limits"
+    )]
+    Swollen {
+        /// Its memory.
+        bytes: usize,
+        /// The limit.
+        bytes_soft: u64,
+    },
 }
 
 /// A plugin with its instances, ready to be published.
@@ -77,6 +88,9 @@ impl Blueprint {
             told.map_err(|source| Refusal::State { key: key.clone(), source })?;
         }
         instance.smoke().map_err(Refusal::Smoke)?;
+        if instance.is_swollen() {
+            return Err(Refusal::Swollen { bytes: instance.memory_bytes(), bytes_soft: self.limits.memory_bytes_soft });
+        }
         Ok(instance)
     }
 }

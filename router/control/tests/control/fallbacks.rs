@@ -215,3 +215,17 @@ async fn a_data_folder_that_cannot_be_written_is_told_and_hinders_no_reload() {
     .await;
     running.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_starts_over_its_soft_limit_is_refused() {
+    let site = Site::demo();
+    let running = site.start().await;
+    site.write_policy("demo.toml", &canary_policy("limits = { memory_soft = \"64KiB\" }"));
+    let fault = running.fault(FaultSource::Plugin, "more than its soft limit of 65536").await;
+    assert!(fault.message.contains("raise `memory_soft`"), "{}", fault.message);
+    assert_eq!(running.revision(), 1);
+    site.write_policy("demo.toml", &canary_policy("limits = { memory_soft = \"8MiB\" }"));
+    running.reaches(2).await;
+    running.no_faults().await;
+    running.stop().await;
+}
