@@ -225,6 +225,10 @@ async fn a_folder_with_too_many_files_is_told_and_changes_nothing() -> Result<()
     let fault = router.fault("more than 1024 files").await;
     assert!(fault["subject"].as_str().is_some_and(|folder| folder.ends_with(FOLDER)), "{fault}");
     assert_eq!(served(router).await?, before);
+    // What is in the folder is not known: nothing is said to be missing.
+    router.fault("the plugin folder cannot be read").await;
+    let status = router.get("/v1/status").await?;
+    ensure!(!status.to_string().contains("there is no file"), "{status}");
     load.answers(50).await;
 
     std::fs::remove_file(router.path(&names[0]))?;

@@ -14,6 +14,7 @@ use sluice_wasm::{Artifact, Engine};
 
 use crate::examine::Examiner;
 use crate::fault::{Fault, FaultSource, chain};
+use crate::folder;
 use crate::input::Input;
 use crate::last_good::LastGood;
 use crate::load;
@@ -305,6 +306,9 @@ impl Task<'_> {
     }
 
     fn missing(&self, input: &Input) -> Box<Fault> {
+        if !input.is_plugin_folder_read() {
+            return self.fault("the plugin folder cannot be read".to_owned());
+        }
         let message = format!("there is no file `{}` in the plugin folder", self.spec().file);
         Box::new(Fault { hint: Some(files_hint(input)), ..*self.fault(message) })
     }
@@ -334,7 +338,8 @@ impl Task<'_> {
 }
 
 fn files_hint(input: &Input) -> String {
-    let names: Vec<&str> = input.plugin_files.keys().map(String::as_str).take(FILES_NAMED_MAX).collect();
+    let names: Vec<String> =
+        input.plugin_files.keys().map(|name| folder::printable(name)).take(FILES_NAMED_MAX).collect();
     match names.as_slice() {
         [] => "it has no .wasm file".to_owned(),
         names => format!("it has {}", names.join(", ")),

@@ -155,12 +155,17 @@ fn kind(metadata: &Metadata) -> Option<&'static str> {
     }
 }
 
-/// How a file of a folder is called in faults: `routes.d/demo.toml`. Control characters are escaped: a name may hold
-/// line breaks, and sequences that the terminal would obey on which it is shown.
+/// How a file of a folder is called in faults: `routes.d/demo.toml`.
 pub(crate) fn shown(folder: &Path, name: &str) -> String {
     let folder = folder.file_name().map(PathBuf::from).unwrap_or_default();
+    printable(&folder.join(name).display().to_string())
+}
+
+/// A name without control characters: it may hold line breaks, and sequences that the terminal would obey on which it is
+/// shown.
+pub(crate) fn printable(name: &str) -> String {
     let mut shown = String::with_capacity(name.len());
-    for character in folder.join(name).display().to_string().chars() {
+    for character in name.chars() {
         if character.is_control() {
             shown.extend(character.escape_default());
         } else {

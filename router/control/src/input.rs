@@ -42,6 +42,11 @@ impl Input {
         input
     }
 
+    /// False if nothing is known of the plugin files: that one is missing says nothing then.
+    pub(crate) fn is_plugin_folder_read(&self) -> bool {
+        !self.faults.iter().any(|fault| fault.source == FaultSource::Plugin)
+    }
+
     /// The file of a plugin.
     pub(crate) fn plugin_file(&self, spec: &sluice_policy::Plugin) -> Option<&PluginFile> {
         self.own_files.get(&spec.name).or_else(|| self.plugin_files.get(&spec.file))
