@@ -10,8 +10,7 @@ use sluice_snapshot::plugin::Parts;
 use sluice_snapshot::{Cells, Plugin};
 use sluice_wasm::{Activation, Engine, Instance};
 
-const POLICY: &str =
-    "[plugins.guest]\nfile = \"guest.wasm\"\n[[routes]]\nname = \"all\"\nto = { builtin = \"servers\" }\n";
+const POLICY: &str = "[plugins.guest]\nfile = \"guest.wasm\"\ngrants = { body = true }\n[[routes]]\nname = \"all\"\nto = { builtin = \"servers\" }\n";
 /// What a request of the demo asks for.
 const PATH: &str = "/images/cat-on-a-mat.jpg";
 
