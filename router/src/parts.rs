@@ -85,6 +85,7 @@ impl Parts {
             folders: settings.config.folders.clone(),
             workers: settings.workers,
             store_kind: settings.store_kind(),
+            switches: settings.config.store.switches.clone(),
             name_servers: settings.config.name_servers.clone(),
         };
         let started = sluice_control::start(settings, context, &self.tracker, self.stop.clone()).await;

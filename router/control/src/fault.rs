@@ -20,6 +20,8 @@ pub enum FaultSource {
     Store,
     /// A value in the store that nobody can use; the last good one counts.
     State,
+    /// A flag that a plugin reads and nobody watches.
+    Flag,
     /// A rollout whose state the store does not know yet.
     Rollout,
     /// An upstream whose name does not resolve.
@@ -37,6 +39,7 @@ impl FaultSource {
             Self::Plugin => "plugin",
             Self::Store => "store",
             Self::State => "state",
+            Self::Flag => "flag",
             Self::Rollout => "rollout",
             Self::Upstream => "upstream",
             Self::Quarantine => "quarantine",

@@ -24,6 +24,8 @@ pub(crate) struct Shared {
     pub(crate) ledgers: Ledgers,
     pub(crate) router: Router,
     pub(crate) resolver: Resolver,
+    /// Flags that the store watches.
+    pub(crate) switches: Vec<String>,
 }
 
 impl fmt::Debug for Shared {

@@ -48,6 +48,8 @@ pub struct Settings {
     pub workers: usize,
     /// `embedded` or `redis`, for the status.
     pub store_kind: &'static str,
+    /// Flags that the store watches.
+    pub switches: Vec<String>,
     /// Name servers to ask for upstreams with `dns`; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
 }
@@ -107,7 +109,7 @@ pub async fn start(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<Handle, StartError> {
-    let Settings { folders, workers, store_kind, name_servers } = settings;
+    let Settings { folders, workers, store_kind, switches, name_servers } = settings;
     let Context { engine, store, events, cells, traffic, effects, published } = context;
     let effect_receiver = effects.take_receiver().ok_or(StartError::EffectsTaken)?;
     let unwritable = |source| StartError::Data { path: folders.data.clone(), source };
@@ -121,7 +123,8 @@ pub async fn start(
     let resolver = Resolver::new(&tasks, name_servers);
     let ledgers = Ledgers::open(&folders.data, &board);
     let shared =
-        Arc::new(Shared { published, cells, traffic, effects, store, board, history, ledgers, router, resolver });
+        Shared { published, cells, traffic, effects, store, board, history, ledgers, router, resolver, switches };
+    let shared = Arc::new(shared);
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 use sluice_control::{Checked, Fault};
 use sluice_wasm::Engine;
 
-use super::{folders, print};
+use super::{config, print};
 use crate::settings::ReadError;
 use crate::terminal::Paint;
 
@@ -25,8 +25,11 @@ pub(crate) struct CheckArgs {
 
 /// Checks and prints; the exit code says whether a router would take it.
 pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
-    let checked = match folders(&args.path) {
-        Ok(folders) => sluice_control::check(&Engine::new().context("start the plugin engine")?, &folders),
+    let checked = match config(&args.path) {
+        Ok(config) => {
+            let engine = Engine::new().context("start the plugin engine")?;
+            sluice_control::check(&engine, &config.folders, &config.store.switches)
+        }
         Err(error) => refused(error)?,
     };
     if args.json {
@@ -51,6 +54,9 @@ fn refused(error: anyhow::Error) -> anyhow::Result<Checked> {
 /// Faults as a compiler shows them, and one line that sums up.
 fn text(checked: &Checked, paint: Paint) -> String {
     let mut text = faults(&checked.faults, paint);
+    for warning in &checked.warnings {
+        text.push_str(&format!("{}: {warning}\n\n", paint.yellow("warning")));
+    }
     for other in checked.others.iter().filter(|other| other.fault.is_none()) {
         text.push_str(&format!("{}: no policy names plugin file {}\n", paint.yellow("note"), other.file));
     }

@@ -25,7 +25,7 @@ pub(crate) use status::status;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use sluice_policy::Folders;
+use sluice_policy::{Folders, ProcessConfig};
 
 use crate::settings::{self, FILE};
 use crate::terminal::tell;
@@ -36,12 +36,18 @@ fn print(text: &str) {
 
 /// The folders that a path stands for: a `sluice.toml`, or the folder that holds it or its `routes.d`.
 fn folders(path: &Path) -> anyhow::Result<Folders> {
+    Ok(config(path)?.folders)
+}
+
+/// The settings that a path stands for: those of a `sluice.toml`, or the defaults for a folder that holds a `routes.d`.
+fn config(path: &Path) -> anyhow::Result<ProcessConfig> {
     let file = if path.is_dir() { path.join(FILE) } else { path.to_owned() };
     if file.exists() || !path.is_dir() {
-        return Ok(settings::read(&file)?.folders);
+        return Ok(settings::read(&file)?);
     }
-    let mut folders = Folders::default();
-    settings::resolve(&mut folders, path);
+    let mut config = ProcessConfig::default();
+    let folders = &mut config.folders;
+    settings::resolve(folders, path);
     if !folders.routes.is_dir() {
         let wanted = [FILE.into(), folders.routes.file_name().map(PathBuf::from).unwrap_or_default()];
         bail!(
@@ -51,5 +57,5 @@ fn folders(path: &Path) -> anyhow::Result<Folders> {
             wanted[1].display()
         );
     }
-    Ok(folders)
+    Ok(config)
 }

@@ -73,7 +73,8 @@ pub(crate) fn check_switch(switches: &[String], name: &str) -> Result<(), StoreE
     if switches.iter().any(|switch| switch == name) {
         return Ok(());
     }
-    invalid(&format!("`{}` is no switch of this router; it has {}", name.escape_default(), switches.join(", ")))
+    let (name, known) = (name.escape_default(), switches.join(", "));
+    invalid(&format!("`{name}` is no switch of this router; `switches` under [store] in sluice.toml has {known}"))
 }
 
 fn invalid(message: &str) -> Result<(), StoreError> {

@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 pub(crate) const WORKERS: usize = 2;
+/// Flags that the store watches.
+const SWITCHES: [&str; 2] = ["featureFlags", "hostile"];
 
 /// A policy with two plugins and a rollout.
 pub(crate) const POLICY: &str = r#"
@@ -163,8 +165,8 @@ impl Site {
     pub(crate) async fn start_with(&self, name_servers: Vec<SocketAddr>) -> Running {
         let store_tracker = TaskTracker::new();
         let (tracker, stop, store_stop) = (TaskTracker::new(), CancellationToken::new(), CancellationToken::new());
-        let switches = vec!["featureFlags".to_owned(), "hostile".to_owned()];
-        let config = Config::new(Backend::Embedded, "main", switches, self.folders().data);
+        let switches: Vec<String> = SWITCHES.map(str::to_owned).into();
+        let config = Config::new(Backend::Embedded, "main", switches.clone(), self.folders().data);
         let (store, events) = sluice_state::open(config, &store_tracker, store_stop.clone()).await.unwrap();
         let cells = Arc::new(Cells::new());
         let context = Context {
@@ -176,7 +178,8 @@ impl Site {
             published: Arc::new(Published::new(Arc::new(Snapshot::empty(&cells)), WORKERS)),
             cells,
         };
-        let settings = Settings { folders: self.folders(), workers: WORKERS, store_kind: "embedded", name_servers };
+        let settings =
+            Settings { folders: self.folders(), workers: WORKERS, store_kind: "embedded", switches, name_servers };
         let handle = start(settings, context, &tracker, stop.clone()).await.unwrap();
         Running { handle, tracker, stop, store_tracker, store_stop }
     }
