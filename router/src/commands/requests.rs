@@ -134,11 +134,29 @@ fn plugin_step(said: &Value, paint: Paint) -> String {
         "next" => "lets it pass".to_owned(),
         "variant" => format!("chooses variant {}", paint.green(&field(said, "variant"))),
         "respond" => paint.yellow(&format!("answers {}", field(said, "status"))),
-        "failed_open" => paint.red("fails; the request goes on without it"),
-        "failed_closed" => paint.red("fails; the request is refused"),
+        "done" => "has seen enough of the body".to_owned(),
+        "failed_open" => paint.red(&format!("{}; the request goes on without it", failure(said))),
+        "failed_closed" => paint.red(&format!("{}; the request is refused", failure(said))),
         other => other.to_owned(),
     };
-    format!("plugin `{plugin}` ({phase}): {verdict}")
+    let edits = match said["edits"].as_u64() {
+        None => String::new(),
+        Some(1) => ", with an edit".to_owned(),
+        Some(edits) => format!(", with {edits} edits"),
+    };
+    let trial = said["digest"].as_str().map_or_else(String::new, |digest| format!(", digest {digest} on trial"));
+    format!("plugin `{plugin}` ({phase}{trial}): {verdict}{edits}")
+}
+
+/// How a plugin failed.
+fn failure(said: &Value) -> String {
+    match said["cause"].as_str().unwrap_or_default() {
+        "quarantined" => "is quarantined".to_owned(),
+        "missing" => "has no instance".to_owned(),
+        "load" => "could not be loaded".to_owned(),
+        "" => "fails".to_owned(),
+        cause => format!("fails ({cause})"),
+    }
 }
 
 fn variant(request: &Value) -> Option<String> {

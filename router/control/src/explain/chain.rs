@@ -7,7 +7,7 @@ use std::collections::btree_map::Entry;
 use http::header;
 use sluice_policy::FailurePolicy;
 use sluice_snapshot::{Link, Plugin, Seat, Snapshot};
-use sluice_wasm::{CallError, Decision, Effect, Instance, Level, SizeUnit, Verdict};
+use sluice_wasm::{CallError, Decision, Edit, Effect, FailureKind, Instance, Level, SizeUnit, Verdict};
 
 use crate::clock::now_ms;
 use crate::explain::question::Head;
@@ -18,6 +18,8 @@ use crate::fault::chain as causes;
 const NOT_LOADED: &str = "its file could not be loaded";
 /// Where it is told, in the place of a phase.
 const LOAD: &str = "load";
+/// What is told of a plugin that is not called.
+const QUARANTINED: &str = "it is quarantined, after too many failures in a row";
 
 /// Makes an instance of the plugin of this index that knows the present state.
 pub(crate) type Probe<'a> = dyn FnMut(usize) -> Result<Instance, String> + 'a;
@@ -78,6 +80,9 @@ pub(crate) fn ask(snapshot: &Snapshot, route: usize, head: &Head, probe: &mut Pr
         }
         asking.body_size(*link);
     }
+    for link in &links.body_chunk_phase {
+        asking.body_chunk(*link);
+    }
     asking.heard
 }
 
@@ -114,7 +119,9 @@ impl Asking<'_, '_> {
 
     fn request(&mut self, link: Link) {
         const PHASE: &str = "request";
-        let Some(plugin) = self.snapshot.seats[link.plugin].plugin() else { return };
+        let plugin = self.snapshot.seats[link.plugin].plugin();
+        // In a seat with a trial, the phase may be that of the other digest.
+        let Some(plugin) = plugin.filter(|plugin| plugin.activation.phases.request) else { return };
         if let Some(reason) = not_concerned(plugin, self.head) {
             return self.say(plugin, PHASE, Said::Skipped { reason }, Vec::new());
         }
@@ -126,7 +133,8 @@ impl Asking<'_, '_> {
 
     fn body_size(&mut self, link: Link) {
         const PHASE: &str = "body-size";
-        let Some(plugin) = self.snapshot.seats[link.plugin].plugin() else { return };
+        let plugin = self.snapshot.seats[link.plugin].plugin();
+        let Some(plugin) = plugin.filter(|plugin| plugin.activation.phases.body_size) else { return };
         let above = plugin.activation.body_size_above;
         let skipped = match (not_concerned(plugin, self.head), self.head.body_bytes) {
             (Some(reason), _) => Some(reason),
@@ -143,39 +151,57 @@ impl Asking<'_, '_> {
         self.hear(plugin, PHASE, verdict);
     }
 
+    /// Bytes of a body are not asked for here: what a plugin says of them is not known.
+    fn body_chunk(&mut self, link: Link) {
+        const PHASE: &str = "body-chunk";
+        let plugin = self.snapshot.seats[link.plugin].plugin();
+        let Some(plugin) = plugin.filter(|plugin| plugin.activation.phases.body_chunk) else { return };
+        let is_shown = self.head.body_bytes.is_some_and(|bytes| bytes > 0);
+        if is_shown && not_concerned(plugin, self.head).is_none() {
+            let reason = "what it says of the body's bytes shows when they come".to_owned();
+            self.say(plugin, PHASE, Said::Skipped { reason }, Vec::new());
+        }
+    }
+
     fn call(
         &mut self,
         link: Link,
         call: impl FnOnce(&mut Instance, u32) -> Result<Verdict, CallError>,
-    ) -> Result<Verdict, String> {
-        if let Entry::Vacant(place) = self.instances.entry(link.plugin) {
-            place.insert((self.probe)(link.plugin)?);
+    ) -> Result<Verdict, Failed> {
+        let plugin = self.snapshot.seats[link.plugin].plugin();
+        if plugin.is_some_and(|plugin| plugin.breaker.is_refusing(now_ms)) {
+            return Err(Failed::of(FailureKind::Trap, QUARANTINED));
         }
-        let instance = self.instances.get_mut(&link.plugin).ok_or("it has no instance")?;
+        if let Entry::Vacant(place) = self.instances.entry(link.plugin) {
+            place.insert((self.probe)(link.plugin).map_err(|reason| Failed::of(FailureKind::Trap, &reason))?);
+        }
+        let instance = self.instances.get_mut(&link.plugin);
+        let instance = instance.ok_or_else(|| Failed::of(FailureKind::Trap, "it has no instance"))?;
         let ctx = self.contexts.entry(link.position).or_default();
-        let verdict = call(instance, *ctx).map_err(|error| causes(&error))?;
+        let verdict = call(instance, *ctx).map_err(|error| Failed::of(error.kind(), &causes(&error)))?;
         *ctx = verdict.ctx;
         Ok(verdict)
     }
 
-    fn hear(&mut self, plugin: &Plugin, phase: &str, verdict: Result<Verdict, String>) {
+    fn hear(&mut self, plugin: &Plugin, phase: &str, verdict: Result<Verdict, Failed>) {
         let name = plugin.name().to_owned();
         let verdict = match verdict {
             Ok(verdict) => verdict,
-            Err(reason) => return self.fail(plugin, phase, reason),
+            Err(failed) => return self.fail(plugin, phase, failed),
         };
-        let effects = verdict.outcome.as_deref().map_or(&[][..], |outcome| &outcome.effects);
+        let (edits, effects) =
+            verdict.outcome.as_deref().map_or((&[][..], &[][..]), |outcome| (&outcome.edits, &outcome.effects));
         if plugin.abort_granted && effects.iter().any(is_abort) {
             self.heard.aborted_by = Some(name.clone());
         }
-        let would = effects.iter().map(would).collect();
+        let would = edits.iter().map(would_edit).chain(effects.iter().map(would)).collect();
         let said = match verdict.decision {
             Decision::Next | Decision::Done => Said::Next,
             Decision::Variant(index) => {
                 let variant = plugin.activation.variants.get(usize::from(index)).cloned().unwrap_or_default();
                 if !self.has_variant(&variant) {
                     let reason = format!("it chose the variant `{variant}`, which the route does not have");
-                    return self.fail(plugin, phase, reason);
+                    return self.fail(plugin, phase, Failed::of(FailureKind::Trap, &reason));
                 }
                 self.heard.variant = Some((variant.clone(), name));
                 Said::Variant { variant }
@@ -189,8 +215,14 @@ impl Asking<'_, '_> {
         self.say(plugin, phase, said, would);
     }
 
-    fn fail(&mut self, plugin: &Plugin, phase: &str, reason: String) {
-        let status = match plugin.on_failure.trap {
+    fn fail(&mut self, plugin: &Plugin, phase: &str, Failed { kind, reason }: Failed) {
+        let on_failure = &plugin.on_failure;
+        let policy = match kind {
+            FailureKind::Trap => on_failure.trap,
+            FailureKind::Deadline => on_failure.deadline,
+            FailureKind::Memory => on_failure.memory,
+        };
+        let status = match policy {
             FailurePolicy::Closed { status } => Some(status),
             FailurePolicy::Open => None,
         };
@@ -208,6 +240,19 @@ impl Asking<'_, '_> {
     fn say(&mut self, plugin: &Plugin, phase: &str, verdict: Said, would: Vec<String>) {
         let name = plugin.name().to_owned();
         self.heard.plugins.push(PluginSaid { name, phase: phase.to_owned(), verdict, would });
+    }
+}
+
+/// A call that fails.
+struct Failed {
+    kind: FailureKind,
+    /// How, for people.
+    reason: String,
+}
+
+impl Failed {
+    fn of(kind: FailureKind, reason: &str) -> Self {
+        Self { kind, reason: reason.to_owned() }
     }
 }
 
@@ -253,5 +298,17 @@ fn would(effect: &Effect) -> String {
             format!("would log at level {level}: {message}")
         }
         Effect::Tag(tag) => format!("would tag the request `{tag}`"),
+    }
+}
+
+fn would_edit(edit: &Edit) -> String {
+    match edit {
+        Edit::SetHeader { name, value } => format!("would set the header `{name}: {value}`"),
+        Edit::AppendHeader { name, value } => format!("would append the header `{name}: {value}`"),
+        Edit::RemoveHeader { name } => format!("would remove the header `{name}`"),
+        Edit::SetPath(path) => format!("would send it to the path {path}"),
+        Edit::SetQuery(query) if query.is_empty() => "would send it without a query".to_owned(),
+        Edit::SetQuery(query) => format!("would send it with the query {query}"),
+        Edit::SetStatus(status) => format!("would set the status {status}"),
     }
 }

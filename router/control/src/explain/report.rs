@@ -72,11 +72,11 @@ pub struct RouteLost {
 pub struct PluginSaid {
     /// Its name in the policy.
     pub name: String,
-    /// `request` or `body-size`.
+    /// `request`, `body-size` or `body-chunk`.
     pub phase: String,
     /// Its verdict.
     pub verdict: Said,
-    /// Effects that it would have; none of them happened.
+    /// Edits and effects that it would have; none of them happened.
     pub would: Vec<String>,
 }
 

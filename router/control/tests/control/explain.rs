@@ -53,6 +53,29 @@ async fn a_plugin_that_traps_costs_only_the_explanation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn edits_and_the_policy_of_a_cause_are_told() {
+    for (act, would, status) in
+        [("edit-path", Some("would send it to the path /get"), None), ("spin-in-request", None, Some(504))]
+    {
+        let site = Site::new();
+        site.write_plugin("hostile.wasm", &plugin_bytes("hostile"));
+        let policy = hostile_policy(act).replace(&format!("{act}\" }}"), &format!("{act}\", when = \"x-hostile\" }}"));
+        let policy = policy.replace("log = true", "log = true, edits = true");
+        let more = "[plugins.hostile]\non_failure = { closed = 500, deadline = { closed = 504 } }\n";
+        site.write_policy("demo.toml", &policy.replace("[plugins.hostile]\n", more));
+        let running = site.start().await;
+        running.no_faults().await;
+        let mut asked = question("GET", "http://a.example/");
+        asked.headers.push(("x-hostile".to_owned(), "1".to_owned()));
+        let said = running.handle.explain(&asked).await.unwrap().plugins.remove(0);
+        assert_eq!(said.would.first().map(String::as_str), would, "{said:?}");
+        let failed = if let Said::Failed { status, .. } = said.verdict { status } else { None };
+        assert_eq!(failed, status, "{said:?}");
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_request_is_refused() {
     let site = Site::demo();
     let running = site.start().await;
