@@ -77,9 +77,29 @@ pub(crate) fn cut(text: &str, bytes_max: usize) -> &str {
     &text[..text.floor_char_boundary(bytes_max)]
 }
 
+/// A plugin's words on one line: it may hold line breaks, and sequences that the terminal would obey on which an error is
+/// shown.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_of_plugins_stand_on_one_line() {
+        assert_eq!(one_line("it said \"ü\""), "it said \"ü\"");
+        assert_eq!(one_line("a\n\u{1b}[2Jb"), "a\\n\\u{1b}[2Jb");
+    }
 
     #[test]
     fn texts_are_cut_between_characters() {

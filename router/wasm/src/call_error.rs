@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wasmtime::WasmBacktrace;
 
-use crate::bounds::{BACKTRACE_BYTES_MAX, TEXT_BYTES_MAX, cut};
+use crate::bounds::{BACKTRACE_BYTES_MAX, TEXT_BYTES_MAX, cut, one_line};
 use crate::host::Host;
 use crate::memory::OverLimit;
 use crate::verdict::VerdictFault;
@@ -44,7 +44,7 @@ pub enum CallError {
         fault: VerdictFault,
     },
     /// It does not accept this state and keeps its old one.
-    #[error("the plugin refuses the state: {0}")]
+    #[error("the plugin refuses the state: {}", one_line(.0))]
     Refused(String),
     /// An earlier call failed: the instance must be replaced.
     #[error("the instance failed earlier")]
@@ -64,7 +64,7 @@ pub enum FailureKind {
 
 /// A plugin that stopped in the middle.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{export}` trapped: {reason}{}", self.said.as_ref().map_or_else(String::new, |said| format!("; it said: {said}")))]
+#[error("`{export}` trapped: {reason}{}", self.said.as_ref().map_or_else(String::new, |said| format!("; it said: {}", one_line(said))))]
 pub struct Trap {
     /// Export that was called.
     pub export: &'static str,

@@ -1,7 +1,7 @@
 //! Why a plugin does not load. Each is shown to whoever dropped the file; the old plugin stays.
 
 use crate::activation::ActivationFault;
-use crate::bounds::FILE_BYTES_MAX;
+use crate::bounds::{FILE_BYTES_MAX, one_line};
 use crate::call_error::CallError;
 use crate::manifest::ManifestError;
 
@@ -61,7 +61,7 @@ pub enum LoadError {
     #[error("cannot start")]
     Start(#[source] CallError),
     /// `init` refused the configuration.
-    #[error("the plugin refuses its configuration: {reason}")]
+    #[error("the plugin refuses its configuration: {}", one_line(.reason))]
     Config {
         /// The plugin's words.
         reason: String,
