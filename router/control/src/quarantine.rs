@@ -24,6 +24,9 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Rule of the alert.
 const RULE: &str = "plugin-quarantine";
 
+/// Quarantines that stand, with what is said of them.
+type Standing = BTreeMap<PluginKey, String>;
+
 /// A plugin that is not called from now on.
 #[derive(Debug)]
 pub(crate) struct Quarantined {
@@ -34,26 +37,32 @@ pub(crate) struct Quarantined {
 
 /// Runs until control stops.
 pub(crate) async fn run(shared: Arc<Shared>, mut begun: mpsc::Receiver<Quarantined>) {
-    let mut standing: BTreeMap<String, PluginKey> = BTreeMap::new();
+    let mut standing = Standing::new();
     loop {
         tokio::select! {
             quarantined = begun.recv() => match quarantined {
                 Some(quarantined) => {
                     let key = quarantined.plugin.key.clone();
-                    shared.board.set(FaultSource::Quarantine, &key.name, Some(message(&quarantined)));
-                    standing.insert(key.name.clone(), key);
+                    standing.insert(key.clone(), message(&quarantined));
+                    show(&shared, &standing, &key.name);
                 }
                 None => return,
             },
-            () = sleep(LOOK), if !standing.is_empty() => standing.retain(|name, key| {
-                let stands = stands(&shared, key);
-                if !stands {
-                    shared.board.set(FaultSource::Quarantine, name, None);
+            () = sleep(LOOK), if !standing.is_empty() => {
+                for (key, _) in standing.extract_if(.., |key, _| !stands(&shared, key)).collect::<Vec<_>>() {
+                    show(&shared, &standing, &key.name);
                 }
-                stands
-            }),
+            }
         }
     }
+}
+
+/// Says on the board what stands of this name: the digest that serves and the one on trial may both be kept from requests.
+fn show(shared: &Shared, standing: &Standing, name: &str) {
+    let messages: Vec<&str> =
+        standing.iter().filter(|(key, _)| key.name == name).map(|(_, message)| message.as_str()).collect();
+    let message = (!messages.is_empty()).then(|| messages.join("; "));
+    shared.board.set(FaultSource::Quarantine, name, message);
 }
 
 /// The alert of a quarantine.

@@ -19,7 +19,7 @@ const EXTENSION: &str = "json";
 const DAMAGED_EXTENSION: &str = "damaged";
 /// Largest ledger: ten digests with their texts are under 20 KiB.
 const LEDGER_BYTES_MAX: u64 = 256 << 10;
-/// Ledgers that are remembered; a policy with as many plugins would have other problems.
+/// Ledgers that are kept, with those of plugins that no policy names any more.
 const LEDGERS_MAX: usize = 256;
 
 /// See the module.
@@ -48,6 +48,12 @@ pub(crate) enum LedgerError {
     /// The file is damaged.
     #[error("the history of the plugin's digests is damaged")]
     Damaged(#[from] serde_json::Error),
+    /// There is no room for one more.
+    #[error(
+        "the histories of {LEDGERS_MAX} plugins are kept already, so that of another one is not; remove those of plugins \
+         that are gone from the folder `{FOLDER}` of the data folder, and start the router anew"
+    )]
+    TooMany,
     /// The file is of another version.
     #[error("the history of the plugin's digests has form {0}, this version knows {FORM}")]
     Form(u32),
@@ -92,17 +98,18 @@ impl Ledgers {
         known && !inner.unwritten.contains(name)
     }
 
-    /// Writes down what became of a plugin. It is known even if it cannot be written. Blocking.
+    /// Writes down what became of a plugin. It is known even if it cannot be written, unless there are too many. Blocking.
     ///
     /// # Errors
     /// [`LedgerError`].
     pub(crate) fn set(&self, name: &str, ledger: Ledger) -> Result<(), LedgerError> {
         let bytes = serde_json::to_vec(&ledger)?;
         let mut inner = self.lock();
-        if inner.known.len() < LEDGERS_MAX || inner.known.contains_key(name) {
-            inner.known.insert(name.to_owned(), ledger);
-            inner.unwritten.insert(name.to_owned());
+        if inner.known.len() >= LEDGERS_MAX && !inner.known.contains_key(name) {
+            return Err(LedgerError::TooMany);
         }
+        inner.known.insert(name.to_owned(), ledger);
+        inner.unwritten.insert(name.to_owned());
         drop(inner);
         write_whole(&self.path(name), &bytes)?;
         self.lock().unwritten.remove(name);
@@ -229,9 +236,12 @@ mod tests {
     fn ledgers_are_bounded() {
         let data = tempfile::tempdir().unwrap();
         let ledgers = Ledgers::open(data.path(), &Board::new("embedded"));
-        let filled = (0..LEDGERS_MAX).map(|index| (index.to_string(), Ledger::default())).collect();
+        let filled = (1..LEDGERS_MAX).map(|index| (index.to_string(), Ledger::default())).collect();
         ledgers.lock().known = filled;
-        ledgers.set("one more", ledger("cc")).unwrap();
+        ledgers.set("last", ledger("cc")).unwrap();
+        assert!(matches!(ledgers.set("one more", ledger("cc")), Err(LedgerError::TooMany)));
+        ledgers.set("last", ledger("dd")).unwrap();
         assert_eq!(ledgers.all().len(), LEDGERS_MAX);
+        assert_eq!(std::fs::read_dir(data.path().join(FOLDER)).unwrap().count(), 1, "nor is it written");
     }
 }
