@@ -1,5 +1,5 @@
 //! A table on a terminal: columns as wide as their widest cell, two spaces apart. Colour is put on after the width is
-//! known, for it takes no room.
+//! known, for it takes no room. A cell is one line, whatever it is told.
 
 use crate::terminal::Paint;
 
@@ -25,7 +25,8 @@ pub(crate) struct Cell {
 impl Cell {
     /// With a colour, a method of [`Paint`].
     pub(crate) fn coloured(text: impl Into<String>, colour: fn(Paint, &str) -> String) -> Self {
-        Self { text: text.into(), colour }
+        let text: String = text.into();
+        Self { text: text.replace(['\n', '\t'], " "), colour }
     }
 
     /// Without.
@@ -67,8 +68,8 @@ mod tests {
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows =
-            [["a".into(), "1".into(), Cell::coloured("x", Paint::red)], ["bcde".into(), "100".into(), "".into()]];
+            [["a".into(), "1".into(), Cell::coloured("x", Paint::red)], ["b\nde".into(), "100".into(), "".into()]];
         let shown = table([("name", Side::Left), ("n", Side::Right), ("note", Side::Left)], &rows, Paint::none());
-        assert_eq!(shown, "name    n  note\na       1  x\nbcde  100");
+        assert_eq!(shown, "name    n  note\na       1  x\nb de  100");
     }
 }

@@ -1,11 +1,48 @@
 //! What is printed: lines, and colour for people on a terminal only, never where `NO_COLOR` asks for none
-//! (no-color.org).
+//! (no-color.org). What files, plugins and routers say is shown, and never obeyed by the terminal.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 
 /// Prints a line. Nobody may listen: a closed pipe is no reason to stop serving.
 pub(crate) fn tell(out: &mut impl Write, line: &str) {
+    let line = harmless(line);
     let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// A text without control characters other than line breaks, tabs and our own colours. They are written as JSON writes
+/// them, so that a document stays what it is.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(is_harmful) {
+        let (before, from) = rest.split_at(at);
+        shown.push_str(before);
+        let length = match own_colour(from) {
+            Some(colour) => {
+                shown.push_str(colour);
+                colour.len()
+            }
+            None => {
+                let harmful = from.chars().next().unwrap_or_default();
+                shown.push_str(&format!("\\u{:04x}", u32::from(harmful)));
+                harmful.len_utf8()
+            }
+        };
+        rest = &from[length..];
+    }
+    Cow::Owned(shown + rest)
+}
+
+/// The sequence of [`Paint`] that a text begins with.
+fn own_colour(text: &str) -> Option<&str> {
+    let (code, _) = text.strip_prefix(BEGIN)?.split_once(END)?;
+    let is_own = [PLAIN, BOLD, DIM, RED, GREEN, YELLOW].contains(&code);
+    is_own.then(|| &text[..BEGIN.len() + code.len() + END.len_utf8()])
 }
 
 /// Whether what is printed is coloured.
@@ -14,7 +51,11 @@ pub(crate) struct Paint {
     is_on: bool,
 }
 
-/// SGR codes of ECMA-48 section 8.3.117.
+/// Before and behind the code in a sequence of ECMA-48 section 8.3.117 (SGR).
+const BEGIN: &str = "\u{1b}[";
+const END: char = 'm';
+/// Its codes.
+const PLAIN: &str = "0";
 const BOLD: &str = "1";
 const DIM: &str = "2";
 const RED: &str = "31";
@@ -61,7 +102,7 @@ impl Paint {
     }
 
     fn with(self, code: &str, text: &str) -> String {
-        if self.is_on { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.is_on { format!("{BEGIN}{code}{END}{text}{BEGIN}{PLAIN}{END}") } else { text.to_owned() }
     }
 }
 
@@ -73,5 +114,16 @@ mod tests {
     fn text_is_coloured_only_when_it_is_wanted() {
         assert_eq!(Paint::none().red("x"), "x");
         assert_eq!(Paint { is_on: true }.red("x"), "\u{1b}[31mx\u{1b}[0m");
+    }
+
+    #[test]
+    fn nothing_but_line_breaks_and_our_colours_moves_the_terminal() {
+        let ours = Paint { is_on: true }.red("a\tb\nü");
+        assert_eq!(harmless(&ours), ours);
+        let theirs = "a\u{1b}]0;title\u{7}\u{1b}[2J\r\u{9b}8m\u{1b}";
+        assert_eq!(harmless(theirs), "a\\u001b]0;title\\u0007\\u001b[2J\\u000d\\u009b8m\\u001b");
+        let document = serde_json::json!({"name": "\u{1b}[8m\u{7f}\u{9b}"});
+        let read: serde_json::Value = serde_json::from_str(&harmless(&format!("{document:#}"))).unwrap();
+        assert_eq!(read, document);
     }
 }

@@ -67,7 +67,7 @@ async fn steer(
     };
     // Control writes down what it carries out.
     if let Err(refusal) = &steered {
-        tracing::info!(plugin = name, verb, digest, by, %refusal, "order refused");
+        tracing::info!(plugin = name, verb, digest, by, reason = refusal.to_string(), "order refused");
     }
     Ok(Json(steered?))
 }

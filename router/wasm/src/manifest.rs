@@ -74,7 +74,7 @@ pub enum ManifestError {
         contract: String,
     },
     /// A name or a list is out of bounds.
-    #[error("the manifest's {what} is empty or too long")]
+    #[error("the manifest's {what} is empty, too long, or has control characters")]
     Bounds {
         /// Which one.
         what: &'static str,
@@ -115,7 +115,9 @@ impl Manifest {
 
     fn check(&self) -> Result<(), ManifestError> {
         self.contract_version()?;
-        let fits = |text: &String| !text.is_empty() && text.len() <= NAME_BYTES_MAX;
+        // They are shown in lines and columns.
+        let is_line = |text: &str| !text.chars().any(char::is_control);
+        let fits = |text: &String| !text.is_empty() && text.len() <= NAME_BYTES_MAX && is_line(text);
         if !fits(&self.name) {
             return Err(ManifestError::Bounds { what: "name" });
         }
@@ -209,6 +211,14 @@ mod tests {
         assert!(read(&[&named(NAME_BYTES_MAX)]).is_ok());
         for bytes in [0, NAME_BYTES_MAX + 1] {
             assert_eq!(read(&[&named(bytes)]), Err(ManifestError::Bounds { what: "name" }));
+        }
+    }
+
+    #[test]
+    fn what_is_shown_in_lines_has_no_control_characters() {
+        for (name, version, what) in [("a\\u001b[8m", "1", "name"), ("a", "1\\nok", "version")] {
+            let document = format!(r#"{{"name":"{name}","version":"{version}","contract":"0.1"}}"#);
+            assert_eq!(Manifest::parse(document.as_bytes()), Err(ManifestError::Bounds { what }));
         }
     }
 
