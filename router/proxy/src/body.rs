@@ -1,5 +1,7 @@
 //! Step of the path: the request body, counted on its way from the client to the server.
 //!
+//! Plugins hear of its size and are shown its bytes here, on their way and never twice.
+//!
 //! The body belongs to the exchange; whoever sends it (an attempt at a server, or the discarding after an early answer)
 //! holds a handle. It is never kept, so what an attempt has begun to send cannot be sent again.
 
@@ -269,9 +271,7 @@ impl Inner {
             }
         }
     }
-}
 
-impl Inner {
     /// Shows what came to the plugins that look at it. An answer of theirs stops the upload, as that to its size does.
     fn show(&mut self, chunk: &[u8], is_end: bool) {
         let Some(chunks) = &mut self.chunks else { return };

@@ -24,7 +24,6 @@ mod error;
 mod error_page;
 mod exchange;
 mod expect;
-mod fault_log;
 mod fields;
 mod filters;
 mod forward;

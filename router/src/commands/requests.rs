@@ -239,6 +239,26 @@ r1 at 2026-01-01T00:00:00.000Z, on revision 4
     }
 
     #[test]
+    fn plugins_that_fail_edit_or_are_on_trial_say_so() {
+        let step = |said: Value| plugin_step(&said, Paint::none());
+        for (said, told) in [
+            (json!({"verdict": "failed_closed", "cause": "quarantined"}), "is quarantined; the request is refused"),
+            (
+                json!({"verdict": "failed_open", "cause": "deadline"}),
+                "fails (deadline); the request goes on without it",
+            ),
+            (json!({"verdict": "next", "edits": 2}), "lets it pass, with 2 edits"),
+            (json!({"verdict": "done"}), "has seen enough of the body"),
+        ] {
+            let mut said = said;
+            (said["plugin"], said["phase"]) = ("p".into(), "request".into());
+            assert_eq!(step(said.clone()), format!("plugin `p` (request): {told}"));
+            said["digest"] = "0123456789ab".into();
+            assert!(step(said).starts_with("plugin `p` (request, digest 0123456789ab on trial): "));
+        }
+    }
+
+    #[test]
     fn what_took_no_route_and_got_no_answer_is_told_too() {
         let request =
             json!({"request_id": "r", "status": null, "reason": "client_closed", "steps": [], "attempts": []});

@@ -162,7 +162,6 @@ impl Pass<'_> {
     fn settle(mut self, phase: Phase) {
         let Some(settings) = self.breaker.settings else { return };
         let word = if self.seen & PHASE_MASK == bits(phase) {
-            self.breaker.level.store(0, Ordering::Relaxed);
             CLOSED
         } else if self.seen & PROBING != 0 {
             // It works here; where it failed it has to show yet, and one more failure is enough.
@@ -172,7 +171,10 @@ impl Pass<'_> {
         };
         let seen = std::mem::replace(&mut self.seen, CLOSED);
         // Whoever was faster knows more.
-        let _newer = self.breaker.word.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed);
+        let is_settled = self.breaker.word.compare_exchange(seen, word, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+        if is_settled && word == CLOSED {
+            self.breaker.level.store(0, Ordering::Relaxed);
+        }
     }
 
     /// The call failed. `Some`: that began a quarantine.

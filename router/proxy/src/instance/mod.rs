@@ -1,18 +1,25 @@
 //! One plugin instance of one worker: told of new state before it is called, replaced after a fault, and when it has
 //! grown too large.
 
+mod failure;
+mod fault_log;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_policy::FailurePolicy;
-use sluice_snapshot::plugin::{Opened, Pass, Phase};
+use sluice_snapshot::plugin::Phase;
 use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::{Cells, Effect, EffectQueue, LostBy, Plugin};
-use sluice_wasm::{CallError, FailureKind, Instance, Verdict};
+use sluice_wasm::{CallError, Instance, Verdict};
 use tokio::time::Instant;
 
-use crate::fault_log::FaultLog;
+pub(crate) use failure::{Failure, Nonsense};
+
+use failure::{CAUSE_MISSING, CAUSE_QUARANTINED};
+use fault_log::FaultLog;
+
 use crate::reaper::{Reaper, Remains};
 
 /// How long a request waits for fresh instances where faults took the old ones. Control makes one in well under a
@@ -23,11 +30,6 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// One call of so many is timed. Reading the clock twice costs as much as an empty call. A prime: a plugin that is called
 /// two or three times per request is not timed in the same phase always.
 const TIMED_EVERY: u32 = 17;
-/// Cause in the metrics when no fresh instance came in time.
-const CAUSE_MISSING: &str = "missing";
-/// Cause in the metrics when a plugin is quarantined: it was not called.
-const CAUSE_QUARANTINED: &str = "quarantined";
-
 /// The instance of one plugin on one worker. It belongs to the plugin, so it survives snapshots that keep the plugin.
 pub(crate) struct InstanceCell {
     pub(crate) plugin: Arc<Plugin>,
@@ -74,42 +76,6 @@ pub(crate) struct Called {
     pub(crate) said: Result<Verdict, Failure>,
     /// Wall time, if it was measured.
     pub(crate) took: Option<Duration>,
-}
-
-/// A call that failed, or was not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
-    /// One word, as in the metrics.
-    pub(crate) cause: &'static str,
-    /// What becomes of the request.
-    pub(crate) policy: FailurePolicy,
-}
-
-impl Failure {
-    /// The plugin was called, and it is its own fault.
-    pub(crate) fn is_of_call(&self) -> bool {
-        self.cause != CAUSE_MISSING && self.cause != CAUSE_QUARANTINED
-    }
-}
-
-/// A verdict that means nothing here. The instance is sound; its answer is not.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Nonsense {
-    /// A variant that the route does not have.
-    #[error("it chose the variant `{0}`, which the route does not have")]
-    ForeignVariant(String),
-    /// A path that no request has.
-    #[error("it set a path that is not in normal form: {0:?}")]
-    Path(String),
-}
-
-impl Nonsense {
-    const fn cause(&self) -> &'static str {
-        match self {
-            Self::ForeignVariant(_) => "foreign-variant",
-            Self::Path(_) => "verdict",
-        }
-    }
 }
 
 impl InstanceCell {
@@ -194,28 +160,6 @@ impl InstanceCell {
         left == 0
     }
 
-    fn judged(
-        &self,
-        surroundings: &Surroundings<'_>,
-        phase: Phase,
-        pass: Pass<'_>,
-        verdict: Verdict,
-        check: impl FnOnce(&Verdict) -> Result<(), Nonsense>,
-    ) -> Result<Verdict, Failure> {
-        match check(&verdict) {
-            Ok(()) => {
-                pass.succeeded(phase);
-                Ok(verdict)
-            }
-            Err(nonsense) => {
-                let (text, cause) = (nonsense.to_string(), nonsense.cause());
-                self.tell_fault(&text, None);
-                let opened = pass.failed(phase, unix_ms());
-                Err(self.failed(surroundings, cause, FailureKind::Trap, opened, text))
-            }
-        }
-    }
-
     /// Tells the instance what changed, each key by itself. A refused value leaves it on its old one.
     fn tell_state(&self, instance: &mut Instance, cells: &Cells, told: &mut Told) -> Result<(), CallError> {
         // Read first: what changes while the instance is told is told at the next call.
@@ -243,53 +187,6 @@ impl InstanceCell {
         Ok(())
     }
 
-    /// The instance is gone: the next call takes the spare, and control builds another one.
-    #[cold]
-    fn lost(
-        &self,
-        slot: &mut Slot,
-        surroundings: &Surroundings<'_>,
-        phase: Phase,
-        pass: Pass<'_>,
-        error: &CallError,
-    ) -> Failure {
-        let text = error.to_string();
-        self.tell_fault(&text, error.backtrace());
-        if let Some(instance) = slot.replace(None) {
-            self.reaper.bury(Remains::Instance(Box::new(instance)));
-            self.tell_control(slot, surroundings, LostBy::Fault(text.clone()));
-        }
-        let opened = pass.failed(phase, unix_ms());
-        self.failed(surroundings, error.cause(), error.kind(), opened, text)
-    }
-
-    fn failed(
-        &self,
-        surroundings: &Surroundings<'_>,
-        cause: &'static str,
-        kind: FailureKind,
-        opened: Option<Opened>,
-        reason: String,
-    ) -> Failure {
-        if opened.is_some_and(|opened| !opened.is_continued) {
-            surroundings.effects.send(Effect::Quarantined { plugin: Arc::clone(&self.plugin), reason });
-        }
-        self.plugin.stats.failed(self.worker, cause);
-        let on_failure = &self.plugin.on_failure;
-        let policy = match kind {
-            FailureKind::Trap => on_failure.trap,
-            FailureKind::Deadline => on_failure.deadline,
-            FailureKind::Memory => on_failure.memory,
-        };
-        Failure { cause, policy }
-    }
-
-    #[cold]
-    fn uncalled(&self, cause: &'static str) -> Called {
-        self.plugin.stats.failed(self.worker, cause);
-        Called { said: Err(Failure { cause, policy: self.plugin.on_failure.trap }), took: None }
-    }
-
     /// An instance that has grown gives way to the spare, if there is one: else it serves on below its hard limit.
     #[cold]
     fn recycle(&self, slot: &mut Slot, surroundings: &Surroundings<'_>) {
@@ -311,13 +208,6 @@ impl InstanceCell {
     fn tell_control(&self, slot: &mut Slot, surroundings: &Surroundings<'_>, by: LostBy) {
         slot.asked = Some(Instant::now());
         surroundings.effects.send(Effect::InstanceLost { plugin: Arc::clone(&self.plugin), by });
-    }
-
-    fn tell_fault(&self, error: &str, backtrace: Option<&str>) {
-        if let Some(left_out) = self.log.admit(Instant::now()) {
-            let (plugin, digest) = (self.plugin.name(), self.plugin.digest_short());
-            tracing::warn!(plugin, digest, error, backtrace, left_out, "plugin failed");
-        }
     }
 
     /// Counts what the instance left out since it was last asked, and shows how large it is.
