@@ -106,7 +106,7 @@ impl Figures {
         let (same, different) = comparisons.map_or((0, 0), |report| (report.same, report.different));
         Self {
             calls,
-            failures: stats.failures.values().sum(),
+            failures: stats.failed_calls(),
             requests: stats.requests,
             requests_5xx: stats.requests_5xx,
             time: TIMED.map(|phase| stats.time.get(phase.as_str()).copied().unwrap_or_default()),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sluice_policy::FailurePolicy;
-use sluice_snapshot::plugin::{Opened, Pass, Phase};
+use sluice_snapshot::plugin::{CAUSE_MISSING, CAUSE_QUARANTINED, Opened, Pass, Phase};
 use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::{Effect, LostBy};
 use sluice_wasm::{CallError, FailureKind, Verdict};
@@ -11,11 +11,6 @@ use tokio::time::Instant;
 
 use super::{Called, InstanceCell, Slot, Surroundings};
 use crate::reaper::Remains;
-
-/// Cause in the metrics when no fresh instance came in time.
-pub(super) const CAUSE_MISSING: &str = "missing";
-/// Cause in the metrics when a plugin is quarantined: it was not called.
-pub(super) const CAUSE_QUARANTINED: &str = "quarantined";
 
 /// A call that failed, or was not made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

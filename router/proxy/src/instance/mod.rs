@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_policy::FailurePolicy;
-use sluice_snapshot::plugin::Phase;
+use sluice_snapshot::plugin::{CAUSE_MISSING, CAUSE_QUARANTINED, Phase};
 use sluice_snapshot::time::unix_ms;
 use sluice_snapshot::{Cells, Effect, EffectQueue, LostBy, Plugin};
 use sluice_wasm::{CallError, Instance, Verdict};
@@ -17,7 +17,6 @@ use tokio::time::Instant;
 
 pub(crate) use failure::{Failure, Nonsense};
 
-use failure::{CAUSE_MISSING, CAUSE_QUARANTINED};
 use fault_log::FaultLog;
 
 use crate::reaper::{Reaper, Remains};
@@ -30,6 +29,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// One call of so many is timed. Reading the clock twice costs as much as an empty call. A prime: a plugin that is called
 /// two or three times per request is not timed in the same phase always.
 const TIMED_EVERY: u32 = 17;
+
 /// The instance of one plugin on one worker. It belongs to the plugin, so it survives snapshots that keep the plugin.
 pub(crate) struct InstanceCell {
     pub(crate) plugin: Arc<Plugin>,

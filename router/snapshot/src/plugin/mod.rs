@@ -21,7 +21,9 @@ pub use breaker::{Breaker, BreakerState, Opened, Pass};
 pub use histogram::{CALL_BOUNDS_NS, CallTimes};
 pub use parts::{Parts, PluginKey};
 pub use seat::Seat;
-pub use stats::{COUNTER_NAMES_MAX, Phase, PluginStats, StatsReport, TimeReport, VerdictKind};
+pub use stats::{
+    CAUSE_MISSING, CAUSE_QUARANTINED, COUNTER_NAMES_MAX, Phase, PluginStats, StatsReport, TimeReport, VerdictKind,
+};
 pub use trial::{ComparisonReport, Comparisons, DIFFERENCES_KEPT_MAX, Difference, Trial};
 
 use crate::cells::StateCell;

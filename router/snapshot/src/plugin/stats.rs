@@ -13,6 +13,11 @@ use super::times::{Times, TimesSum};
 /// Names of counters that one plugin may add to; further names are dropped and counted.
 pub const COUNTER_NAMES_MAX: usize = 64;
 
+/// Cause of a failure where no fresh instance came in time: there was no call.
+pub const CAUSE_MISSING: &str = "missing";
+/// Cause of a failure of a quarantined plugin: there was no call.
+pub const CAUSE_QUARANTINED: &str = "quarantined";
+
 /// Phases that are counted apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -146,6 +151,15 @@ pub struct TimeReport {
     pub p99_ns: u64,
     /// Calls that were timed.
     pub samples: u64,
+}
+
+impl StatsReport {
+    /// Calls that failed. A request that a missing or quarantined plugin failed is none.
+    #[must_use]
+    pub fn failed_calls(&self) -> u64 {
+        let of_calls = self.failures.iter().filter(|(cause, _)| ![CAUSE_MISSING, CAUSE_QUARANTINED].contains(cause));
+        of_calls.map(|(_, count)| count).sum()
+    }
 }
 
 /// Adds one to a counter that nobody else writes: cheaper than an atomic addition.
@@ -337,6 +351,7 @@ mod tests {
             stats.said(worker, Phase::Response, VerdictKind::Edit);
             stats.took(worker, Phase::Response, Duration::from_micros(1));
             stats.failed(worker, "trap");
+            stats.failed(worker, CAUSE_QUARANTINED);
             stats.request_ended(worker, worker == 1);
             stats.memory(worker, (worker + 1) * 100);
             stats.dropped(worker, 1, 2, 3);
@@ -346,6 +361,7 @@ mod tests {
         assert_eq!((report.verdicts["response"]["edit"], report.verdicts["response"]["next"]), (2, 0));
         assert_eq!(report.time["response"].samples, 2);
         assert_eq!((report.failures["trap"], report.requests, report.requests_5xx), (2, 2, 1));
+        assert_eq!(report.failed_calls(), 2, "nobody calls a quarantined plugin");
         assert_eq!((report.memory_bytes, report.memory_bytes_max), (300, 200));
         assert_eq!((report.effects_refused, report.lines_dropped, report.alerts_dropped), (2, 4, 6));
     }

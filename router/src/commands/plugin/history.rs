@@ -12,6 +12,8 @@ use crate::terminal::Paint;
 
 /// Digits of a time that a person reads: to the second, without the zone, which is UTC.
 const TIME_DIGITS: usize = "0000-00-00T00:00:00".len();
+/// Whom the router names where nobody but the file decided.
+const BY_FOLDER: &str = "folder";
 
 /// What the router keeps of one plugin.
 #[derive(Debug, Default, Deserialize)]
@@ -58,6 +60,7 @@ fn row(entry: &Entry) -> [Cell; 7] {
     };
     let why = match &entry.reason {
         Some(reason) => format!("{reason} (by {})", entry.by),
+        None if entry.by == BY_FOLDER => "from the plugin folder".to_owned(),
         None => format!("by {}", entry.by),
     };
     let (mark, colour): (&str, fn(Paint, &str) -> String) = match entry.outcome.as_str() {
@@ -93,7 +96,7 @@ mod tests {
         ]});
         let shown = text(&serde_json::from_value(told).unwrap(), Paint::none());
         let expected = "   DIGEST        VERSION  FIRST (UTC)          LAST (UTC)           OUTCOME      WHY
-*  0123456789ab  0.1.0    1970-01-01 00:00:01  -                    serving      by folder
+*  0123456789ab  0.1.0    1970-01-01 00:00:01  -                    serving      from the plugin folder
    fedcba987654  -        1970-01-01 00:00:02  1970-01-01 00:00:03  rolled-back  5 of 20 calls failed (by watch)";
         assert_eq!(shown, expected);
         assert!(text(&History::default(), Paint::none()).contains("no digest"));

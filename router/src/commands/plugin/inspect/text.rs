@@ -14,13 +14,13 @@ pub(super) fn text(report: &Report, paint: Paint) -> String {
     for using in &report.uses {
         page.using(using);
     }
+    if let Some(started) = &report.started {
+        page.started(started);
+    }
     if let (true, None, Some(suggestion)) = (report.uses.is_empty(), &report.refusal, &report.suggestion) {
         page.lines.push(String::new());
         page.lines.push("no policy here uses it; one would with".to_owned());
         page.block(suggestion);
-    }
-    if let Some(started) = &report.started {
-        page.started(started);
     }
     page.lines.push(String::new());
     page.verdict(report);
