@@ -9,7 +9,8 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use sluice_tests::guest::{Guest, PROVOKING_PATH};
 use sluice_tests::hostile::{self, Scene, TRIGGER};
 use sluice_tests::load::Load;
-use sluice_tests::stack::{Stack, StoreKind};
+use sluice_tests::router::POLICY_FILE;
+use sluice_tests::stack::{DEMO_POLICY, Stack, StoreKind};
 use sluice_tests::{client, eventually, upload};
 use tokio::time::Instant;
 
@@ -225,8 +226,8 @@ async fn play_all(
     }
     load.finish().await?;
     ensure!(wrong.is_empty(), "{} parts went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    // Parts about state read a flag that this router does not watch, which is a fault while they serve.
-    Scene::act("nothing").play(router).await?;
+    // The hostile plugin reads a flag that this router does not watch, which is a fault while it serves.
+    router.replace(POLICY_FILE, DEMO_POLICY.as_bytes())?;
     router.healthy().await;
     ensure!(stack.rollout().await?["state"] == "running", "the rollout was stopped");
     let (resident, descriptors) = before.context("there are parts")?;
