@@ -227,17 +227,7 @@ pub(crate) fn waits_for(waits: Waits, calls_min: u32) -> String {
 impl Granted {
     /// Grants in the words of the policy.
     fn of(grants: &Grants) -> Self {
-        let Grants { state, alerts, abort, counters, tags, log, edits, body } = grants;
-        let flags = [
-            ("alerts", alerts),
-            ("abort", abort),
-            ("counters", counters),
-            ("tags", tags),
-            ("log", log),
-            ("edits", edits),
-            ("body", body),
-        ];
-        let flags = flags.into_iter().map(|(word, granted)| (word, Value::Bool(*granted)));
-        Self(flags.chain([("state", Value::from(state.clone()))]).collect())
+        let flags = grants.flags().into_iter().map(|(word, is_granted)| (word, Value::Bool(is_granted)));
+        Self(flags.chain([("state", Value::from(grants.state.clone()))]).collect())
     }
 }

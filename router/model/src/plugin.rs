@@ -66,6 +66,28 @@ pub struct Limits {
 }
 
 impl Grants {
+    /// Everything there is.
+    #[must_use]
+    pub fn everything() -> Self {
+        let state = vec!["*".to_owned()];
+        Self { state, alerts: true, abort: true, counters: true, tags: true, log: true, edits: true, body: true }
+    }
+
+    /// All but the state keys, each with its key in a policy.
+    #[must_use]
+    pub const fn flags(&self) -> [(&'static str, bool); 7] {
+        let Self { state: _, alerts, abort, counters, tags, log, edits, body } = self;
+        [
+            ("alerts", *alerts),
+            ("abort", *abort),
+            ("counters", *counters),
+            ("tags", *tags),
+            ("log", *log),
+            ("edits", *edits),
+            ("body", *body),
+        ]
+    }
+
     /// True if the key, or the whole kind of keys that ends in `*`, has a grant that overlaps with it.
     #[must_use]
     pub fn touch(&self, need: &str) -> bool {

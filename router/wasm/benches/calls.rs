@@ -60,17 +60,7 @@ fn built(engine: &Engine, name: &str) -> Artifact {
 }
 
 fn start(artifact: &Artifact, config: &str) -> Instance {
-    let grants = Grants {
-        state: vec!["*".to_owned()],
-        alerts: true,
-        abort: true,
-        counters: true,
-        tags: true,
-        log: true,
-        edits: true,
-        body: true,
-    };
-    Instance::new(artifact, "bench", config, &grants, &LIMITS).unwrap()
+    Instance::new(artifact, "bench", config, &Grants::everything(), &LIMITS).unwrap()
 }
 
 /// A plugin as the demo runs it, told its state.

@@ -1,5 +1,7 @@
 //! Edits of a message by a plugin, checked: their syntax, whose the names are, in which phase they are made.
 
+use std::fmt;
+
 use crate::bounds::{EDITS_MAX, TEXT_BYTES_MAX};
 use crate::field_syntax::{is_path, is_query, is_reserved, is_token, is_value};
 use crate::verdict::{Phase, STATUSES};
@@ -34,6 +36,20 @@ pub enum Edit {
     SetQuery(String),
     /// Response only: another status, 200 to 599.
     SetStatus(u16),
+}
+
+/// In a few words, as in expectations of `sluice plugin test`.
+impl fmt::Display for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SetHeader { name, value } => write!(f, "set {name}: {value}"),
+            Self::AppendHeader { name, value } => write!(f, "append {name}: {value}"),
+            Self::RemoveHeader { name } => write!(f, "remove {name}"),
+            Self::SetPath(path) => write!(f, "path {path}"),
+            Self::SetQuery(query) => write!(f, "query {query}"),
+            Self::SetStatus(status) => write!(f, "status {status}"),
+        }
+    }
 }
 
 /// What is wrong with an edit.

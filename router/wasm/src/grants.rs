@@ -13,19 +13,9 @@ impl Needs {
     pub fn missing(&self, granted: &Grants) -> Vec<String> {
         let state = self.state.iter().filter(|need| !granted.touch(need));
         let mut missing: Vec<String> = state.map(|need| format!("state {need}")).collect();
-        for (name, is_needed, is_granted) in [
-            ("alerts", self.alerts, granted.alerts),
-            ("abort", self.abort, granted.abort),
-            ("counters", self.counters, granted.counters),
-            ("tags", self.tags, granted.tags),
-            ("log", self.log, granted.log),
-            ("edits", self.edits, granted.edits),
-            ("body", self.body, granted.body),
-        ] {
-            if is_needed && !is_granted {
-                missing.push(name.to_owned());
-            }
-        }
+        let flags = self.as_grants().flags().into_iter().zip(granted.flags());
+        let lacking = flags.filter(|((_, is_needed), (_, is_granted))| *is_needed && !is_granted);
+        missing.extend(lacking.map(|((name, _), _)| name.to_owned()));
         missing
     }
 

@@ -2,7 +2,7 @@
 
 use sluice_model::plugin::Grants;
 
-use crate::bounds::{EFFECTS_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX, TEXT_BYTES_MAX};
+use crate::bounds::{EFFECTS_MAX, RESPONSE_BODY_BYTES_MAX, RESPONSE_HEADERS_MAX, TEXT_BYTES_MAX, one_line};
 use crate::edit::{self, Edit, EditFault};
 use crate::field_syntax::{is_set_by_router, is_token, is_value};
 use crate::verdict::Phase;
@@ -175,8 +175,9 @@ fn check_header(name: String, value: String) -> Result<(String, String), Outcome
 fn check_effect(wire: WireEffect) -> Result<Effect, OutcomeFault> {
     Ok(match wire {
         WireEffect::RaiseAlert(alert) => Effect::RaiseAlert(AlertEffect {
-            rule: name("name of a rule", alert.rule)?,
-            message: text("message of an alert", alert.message)?,
+            // Shown on terminals, pages and in mail. Refusing them would lose the abort that may come with the alert.
+            rule: one_line(&name("name of a rule", alert.rule)?),
+            message: one_line(&text("message of an alert", alert.message)?),
             observed: alert.observed,
             limit: alert.limit,
             abort_rollout: alert.abort_rollout,

@@ -8,8 +8,8 @@ mod support;
 
 use std::sync::{Mutex, PoisonError};
 
-use sluice_wasm::{Engine, Instance};
-use support::{Guest, LIMITS, all_grants, built};
+use sluice_wasm::{Engine, Grants, Instance};
+use support::{Guest, LIMITS, built};
 
 /// The tests of this binary count what belongs to the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -86,7 +86,7 @@ fn instances_leave_no_memory_behind() {
         for index in 0..count {
             let act = if index % 2 == 0 { "count" } else { "trap-in-request" };
             let config = format!(r#"{{"do":"{act}"}}"#);
-            let mut instance = Instance::new(&artifact, "hostile", &config, &all_grants(), &LIMITS).unwrap();
+            let mut instance = Instance::new(&artifact, "hostile", &config, &Grants::everything(), &LIMITS).unwrap();
             assert_eq!(instance.on_request(&[], 0, 0).is_ok(), act == "count");
         }
     };
@@ -102,7 +102,7 @@ fn trap(count: usize) {
     let artifact = Guest::new().with("on-request", "unreachable").compile().unwrap();
     let run = |count| {
         for _ in 0..count {
-            let mut instance = Instance::new(&artifact, "guest", "{}", &all_grants(), &LIMITS).unwrap();
+            let mut instance = Instance::new(&artifact, "guest", "{}", &Grants::everything(), &LIMITS).unwrap();
             assert_eq!(instance.on_request(&[], 0, 0).unwrap_err().cause(), "trap");
         }
     };
@@ -137,7 +137,7 @@ fn two_thousand_loads_leave_nothing_behind() {
     let run = |count: usize| {
         for load in 0..count {
             let artifact = engine.compile(&files[load % 2]).unwrap();
-            let mut instance = Instance::new(&artifact, "guest", "{}", &all_grants(), &LIMITS).unwrap();
+            let mut instance = Instance::new(&artifact, "guest", "{}", &Grants::everything(), &LIMITS).unwrap();
             assert_eq!(instance.on_request(&[], 0, 0).unwrap().ctx as usize, load % 2 + 1);
         }
     };
@@ -164,7 +164,7 @@ fn the_clock_thread_ends_with_the_last_user_of_its_engine() {
     let engine = Engine::new().unwrap();
     let artifact = engine.compile(&Guest::new().bytes()).unwrap();
     drop(engine);
-    let mut instance = Instance::new(&artifact, "guest", "{}", &all_grants(), &LIMITS).unwrap();
+    let mut instance = Instance::new(&artifact, "guest", "{}", &Grants::everything(), &LIMITS).unwrap();
     drop(artifact);
     assert_eq!(clock_threads(), others + 1, "an instance keeps its clock");
     assert!(instance.on_request(&[], 0, 0).is_ok());

@@ -1,7 +1,7 @@
 //! What came of a case, as data and in words: what golden files hold and expectations are held against.
 
 use serde::Serialize;
-use sluice_wasm::{AlertEffect, Digest, Edit, Effect, Response};
+use sluice_wasm::{AlertEffect, Digest, Effect, Response};
 
 /// What came of a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -127,18 +127,6 @@ impl From<&Effect> for EffectSeen {
             Effect::Log { message, .. } => plain(format!("{LOG}{message}")),
             Effect::Tag(tag) => plain(format!("tag {tag}")),
         }
-    }
-}
-
-/// An edit in words.
-pub(super) fn edit_text(edit: &Edit) -> String {
-    match edit {
-        Edit::SetHeader { name, value } => format!("set {name}: {value}"),
-        Edit::AppendHeader { name, value } => format!("append {name}: {value}"),
-        Edit::RemoveHeader { name } => format!("remove {name}"),
-        Edit::SetPath(path) => format!("path {path}"),
-        Edit::SetQuery(query) => format!("query {query}"),
-        Edit::SetStatus(status) => format!("status {status}"),
     }
 }
 

@@ -10,7 +10,7 @@ use sluice_wasm::{Decision, Edit, Instance, Outcome, Verdict};
 
 use super::body::Body;
 use super::call::Call;
-use super::outcome::{CaseOutcome, EffectSeen, PhaseOutcome, ResponseSeen, edit_text};
+use super::outcome::{CaseOutcome, EffectSeen, PhaseOutcome, ResponseSeen};
 use crate::explain::{Head, Question, not_concerned};
 use crate::fault::chain;
 
@@ -175,7 +175,7 @@ impl<'a> Stage<'a> {
             self.fail(format!("it set the path `{path}`, which is not in normal form"), None);
             return None;
         }
-        seen.edits.extend(edits.iter().map(edit_text));
+        seen.edits.extend(edits.iter().map(ToString::to_string));
         seen.effects.extend(effects.iter().map(EffectSeen::from));
         seen.decision = Some(match decision {
             Decision::Next => NEXT.to_owned(),

@@ -5,7 +5,7 @@
 
 use sluice_snapshot::Link;
 use sluice_snapshot::plugin::{Difference, Phase};
-use sluice_wasm::{Decision, Edit, Effect, Verdict};
+use sluice_wasm::{Decision, Effect, Verdict};
 
 use super::call::{self, Event};
 use super::settle;
@@ -141,23 +141,12 @@ fn describe(side: Side<'_>) -> String {
     if let Some(outcome) = &verdict.outcome {
         let body = outcome.response.as_ref().map(|response| format!("{} body bytes", response.body.len()));
         parts.extend(body);
-        parts.extend(outcome.edits.iter().map(edit));
+        parts.extend(outcome.edits.iter().map(ToString::to_string));
         parts.extend(spoken(&outcome.effects).map(effect));
     }
     let mut text = parts.join(", ");
     text.truncate(text.floor_char_boundary(SAID_BYTES_MAX));
     text
-}
-
-fn edit(edit: &Edit) -> String {
-    match edit {
-        Edit::SetHeader { name, value } => format!("set {name}: {value}"),
-        Edit::AppendHeader { name, value } => format!("append {name}: {value}"),
-        Edit::RemoveHeader { name } => format!("remove {name}"),
-        Edit::SetPath(path) => format!("path {path}"),
-        Edit::SetQuery(query) => format!("query {query}"),
-        Edit::SetStatus(status) => format!("status {status}"),
-    }
 }
 
 fn effect(effect: &Effect) -> String {

@@ -5,19 +5,6 @@ use crate::wire::{WireAlert, WireCounter, WireEdit, WireHeader, WireLogLine};
 
 const PHASE: Phase = Phase::Request { variants: 0 };
 
-fn all() -> Grants {
-    Grants {
-        state: Vec::new(),
-        alerts: true,
-        abort: true,
-        counters: true,
-        tags: true,
-        log: true,
-        edits: true,
-        body: true,
-    }
-}
-
 fn alert(abort_rollout: bool) -> WireEffect {
     let (rule, message) = ("size".to_owned(), "too large".to_owned());
     WireEffect::RaiseAlert(WireAlert { rule, message, observed: 2, limit: 1, abort_rollout })
@@ -44,13 +31,13 @@ fn respond(headers: &[(&str, &str)], body_bytes: usize) -> Result<(), OutcomeFau
         headers.iter().map(|(name, value)| WireHeader { name: (*name).to_owned(), value: (*value).to_owned() });
     let response = Some(WireResponse { headers: headers.collect(), body: vec![0; body_bytes] });
     let outcome = WireOutcome { response, edits: Vec::new(), effects: Vec::new() };
-    check(outcome, PHASE, true, &all(), |_| true).map(|_| ())
+    check(outcome, PHASE, true, &Grants::everything(), |_| true).map(|_| ())
 }
 
 #[test]
 fn effects_without_their_grant_are_taken_out_and_counted() {
     let every = || vec![alert(true), add("n"), tag("t"), line()];
-    let checked = effects(every(), &all()).unwrap_or_else(|fault| panic!("{fault}"));
+    let checked = effects(every(), &Grants::everything()).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.effects.len(), checked.refused), (4, 0));
     let checked = effects(every(), &Grants::default()).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!(checked.refused, 3);
@@ -81,7 +68,7 @@ fn log_lines_past_the_allowance_are_taken_out() {
         left -= 1;
         left >= 0
     };
-    let checked = check(outcome, PHASE, false, &all(), admit).unwrap_or_else(|fault| panic!("{fault}"));
+    let checked = check(outcome, PHASE, false, &Grants::everything(), admit).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.effects.len(), checked.refused), (2, 0));
 }
 
@@ -104,7 +91,8 @@ fn edits_without_their_grant_are_taken_out_and_counted_but_checked() {
         let edits = vec![WireEdit::RemoveHeader(name.to_owned()), WireEdit::SetQuery(String::new())];
         WireOutcome { response: None, edits, effects: Vec::new() }
     };
-    let checked = check(edits("x-a"), PHASE, false, &all(), |_| true).unwrap_or_else(|fault| panic!("{fault}"));
+    let checked =
+        check(edits("x-a"), PHASE, false, &Grants::everything(), |_| true).unwrap_or_else(|fault| panic!("{fault}"));
     assert_eq!((checked.outcome.edits.len(), checked.refused), (2, 0));
     let none = Grants::default();
     let checked = check(edits("x-a"), PHASE, false, &none, |_| true).unwrap_or_else(|fault| panic!("{fault}"));
@@ -115,10 +103,10 @@ fn edits_without_their_grant_are_taken_out_and_counted_but_checked() {
 
 #[test]
 fn effects_hold_at_their_bounds_and_not_past_them() {
-    let many = |count| effects((0..count).map(|_| add("n")).collect(), &all()).map(|_| ());
+    let many = |count| effects((0..count).map(|_| add("n")).collect(), &Grants::everything()).map(|_| ());
     assert_eq!(many(EFFECTS_MAX), Ok(()));
     assert_eq!(many(EFFECTS_MAX + 1), Err(OutcomeFault::Effects(EFFECTS_MAX + 1)));
-    let long = |bytes| effects(vec![add(&"n".repeat(bytes))], &all()).map(|_| ());
+    let long = |bytes| effects(vec![add(&"n".repeat(bytes))], &Grants::everything()).map(|_| ());
     assert_eq!(long(TEXT_BYTES_MAX), Ok(()));
     let fault = OutcomeFault::Text { what: "name of a counter", bytes: TEXT_BYTES_MAX + 1 };
     assert_eq!(long(TEXT_BYTES_MAX + 1), Err(fault));
@@ -127,8 +115,8 @@ fn effects_hold_at_their_bounds_and_not_past_them() {
 
 #[test]
 fn a_tag_is_a_header_value() {
-    assert!(effects(vec![tag("slow path")], &all()).is_ok());
-    assert_eq!(effects(vec![tag("a\r\nb: c")], &all()).map(|_| ()), Err(OutcomeFault::TagSyntax));
+    assert!(effects(vec![tag("slow path")], &Grants::everything()).is_ok());
+    assert_eq!(effects(vec![tag("a\r\nb: c")], &Grants::everything()).map(|_| ()), Err(OutcomeFault::TagSyntax));
 }
 
 #[test]
@@ -162,5 +150,17 @@ fn headers_cannot_split_or_frame_a_message() {
 fn a_response_needs_the_decision() {
     let response = Some(WireResponse { headers: Vec::new(), body: Vec::new() });
     let outcome = WireOutcome { response, edits: Vec::new(), effects: Vec::new() };
-    assert_eq!(check(outcome, PHASE, false, &all(), |_| true).map(|_| ()), Err(OutcomeFault::StrayResponse));
+    assert_eq!(
+        check(outcome, PHASE, false, &Grants::everything(), |_| true).map(|_| ()),
+        Err(OutcomeFault::StrayResponse)
+    );
+}
+
+#[test]
+fn the_texts_of_an_alert_stand_on_one_line() {
+    let WireEffect::RaiseAlert(wire) = alert(true) else { unreachable!("it is an alert") };
+    let wire = WireAlert { message: "a\u{1b}[2J\nb".to_owned(), ..wire };
+    let checked = check_effect(WireEffect::RaiseAlert(wire)).unwrap();
+    let Effect::RaiseAlert(alert) = checked else { unreachable!("it stays one") };
+    assert_eq!((alert.message.as_str(), alert.abort_rollout), ("a\\u{1b}[2J\\nb", true));
 }

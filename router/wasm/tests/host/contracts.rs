@@ -6,7 +6,7 @@ use sluice_wasm::{
     SizeUnit, VerdictFault,
 };
 
-use crate::support::{Guest, LIMITS, all_grants};
+use crate::support::{Guest, LIMITS};
 
 /// A function that the rest of the guest is to do without.
 fn without(guest: Guest, export: &str, first_parameter: &str) -> Guest {
@@ -129,7 +129,7 @@ fn edits_arrive_in_their_phase_if_they_are_granted() {
     let fault = VerdictFault::Outcome(OutcomeFault::Edit(EditFault::Phase { what: "a header" }));
     assert_eq!(error, CallError::Verdict { export: "on-body-chunk", fault });
 
-    let grants = Grants { edits: false, ..all_grants() };
+    let grants = Grants { edits: false, ..Grants::everything() };
     let mut instance = Instance::new(&guest.compile().unwrap(), "guest", "{}", &grants, &LIMITS).unwrap();
     assert!(instance.on_request(&[], 0, 0).unwrap().outcome.unwrap().edits.is_empty());
     assert_eq!(instance.refused_effects(), 1);

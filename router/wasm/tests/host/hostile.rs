@@ -8,7 +8,7 @@ use sluice_wasm::{
     LoadError, OutcomeFault, SizeUnit, Verdict, VerdictFault,
 };
 
-use crate::support::{LIMITS, all_grants, built};
+use crate::support::{LIMITS, built};
 
 const QUICK: Limits = Limits {
     call_cpu_max: Duration::from_millis(50),
@@ -18,7 +18,7 @@ const QUICK: Limits = Limits {
 };
 
 fn start(artifact: &Artifact, act: &str, limits: &Limits) -> Result<Instance, LoadError> {
-    Instance::new(artifact, "hostile", &format!(r#"{{"do":"{act}"}}"#), &all_grants(), limits)
+    Instance::new(artifact, "hostile", &format!(r#"{{"do":"{act}"}}"#), &Grants::everything(), limits)
 }
 
 fn request(artifact: &Artifact, act: &str) -> Result<Verdict, CallError> {
@@ -186,7 +186,7 @@ fn an_instance_that_grows_says_so_before_its_limit() {
 #[test]
 fn without_the_grant_no_line_passes_and_a_panic_is_quoted_all_the_same() {
     let artifact = built("hostile");
-    let grants = Grants { log: false, ..all_grants() };
+    let grants = Grants { log: false, ..Grants::everything() };
     let start =
         |act: &str| Instance::new(&artifact, "hostile", &format!(r#"{{"do":"{act}"}}"#), &grants, &LIMITS).unwrap();
     let mut chatty = start("log");
@@ -199,7 +199,7 @@ fn without_the_grant_no_line_passes_and_a_panic_is_quoted_all_the_same() {
 #[test]
 fn bodies_are_shown_to_those_that_are_granted_it() {
     let artifact = built("hostile");
-    let grants = Grants { body: false, ..all_grants() };
+    let grants = Grants { body: false, ..Grants::everything() };
     let refused = Instance::new(&artifact, "hostile", r#"{"do":"count-chunks"}"#, &grants, &LIMITS).unwrap_err();
     assert_eq!(refused, LoadError::Activation(ActivationFault::BodyNotGranted));
 
@@ -241,7 +241,7 @@ fn what_it_may_do_comes_through() {
 
 #[test]
 fn it_does_not_load_without_its_grants() {
-    let grants = Grants { abort: false, ..all_grants() };
+    let grants = Grants { abort: false, ..Grants::everything() };
     let result = Instance::new(&built("hostile"), "hostile", r#"{"do":"abort"}"#, &grants, &LIMITS);
     assert_eq!(result.unwrap_err(), LoadError::Grants { missing: vec!["abort".to_owned()] });
 }

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use sluice_wasm::{Artifact, Decision, Engine, Instance, LoadError};
+use sluice_wasm::{Artifact, Decision, Engine, Grants, Instance, LoadError};
 
-use crate::support::{Guest, LIMITS, all_grants};
+use crate::support::{Guest, LIMITS};
 
 /// Answers `route to variant 1` with `ctx` 7.
 fn guest() -> Guest {
@@ -15,7 +15,7 @@ fn guest() -> Guest {
 /// What a fresh process makes of the guest.
 fn start(folder: &Path) -> (Artifact, Decision, u32) {
     let artifact = Engine::with_cache(folder).unwrap().compile(&guest().bytes()).unwrap();
-    let mut instance = Instance::new(&artifact, "guest", "{}", &all_grants(), &LIMITS).unwrap();
+    let mut instance = Instance::new(&artifact, "guest", "{}", &Grants::everything(), &LIMITS).unwrap();
     assert_eq!(instance.smoke(), Ok(()));
     let verdict = instance.on_request(&[], 0, 0).unwrap();
     (artifact, verdict.decision, verdict.ctx)

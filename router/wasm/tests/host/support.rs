@@ -30,20 +30,6 @@ pub(crate) fn built(name: &str) -> Artifact {
     engine().compile(&bytes).unwrap()
 }
 
-/// Every grant there is.
-pub(crate) fn all_grants() -> Grants {
-    Grants {
-        state: vec!["*".to_owned()],
-        alerts: true,
-        abort: true,
-        counters: true,
-        tags: true,
-        log: true,
-        edits: true,
-        body: true,
-    }
-}
-
 /// The guest written as text, to be made wrong.
 #[derive(Clone)]
 pub(crate) struct Guest(String);
@@ -83,6 +69,6 @@ impl Guest {
 
     /// An instance with everything granted.
     pub(crate) fn start(&self, limits: &Limits) -> Result<Instance, LoadError> {
-        Instance::new(&self.compile()?, "guest", "{}", &all_grants(), limits)
+        Instance::new(&self.compile()?, "guest", "{}", &Grants::everything(), limits)
     }
 }

@@ -23,22 +23,9 @@ impl Rights {
 
 impl From<&Grants> for Rights {
     fn from(grants: &Grants) -> Self {
-        let flags = flags(grants).into_iter().filter(|(_, is_granted)| *is_granted);
+        let flags = grants.flags().into_iter().filter(|(_, is_granted)| *is_granted);
         Self { state: grants.state.clone(), others: flags.map(|(name, _)| name).collect() }
     }
-}
-
-fn flags(grants: &Grants) -> [(&'static str, bool); 7] {
-    let Grants { state: _, alerts, abort, counters, tags, log, edits, body } = *grants;
-    [
-        ("alerts", alerts),
-        ("abort", abort),
-        ("counters", counters),
-        ("tags", tags),
-        ("log", log),
-        ("edits", edits),
-        ("body", body),
-    ]
 }
 
 /// `grants` and what of `needs` they lack.
@@ -60,7 +47,7 @@ pub(super) fn with_needs(grants: &Grants, needs: &Needs) -> Grants {
 pub(super) fn grants_line(grants: &Grants) -> String {
     let state: Vec<String> = grants.state.iter().map(|key| quoted(key)).collect();
     let state = Some(format!("state = [{}]", state.join(", "))).filter(|_| !grants.state.is_empty());
-    let flags = flags(grants).into_iter().filter(|(_, is_granted)| *is_granted);
+    let flags = grants.flags().into_iter().filter(|(_, is_granted)| *is_granted);
     let all: Vec<String> = state.into_iter().chain(flags.map(|(name, _)| format!("{name} = true"))).collect();
     format!("grants = {{ {} }}", all.join(", "))
 }
