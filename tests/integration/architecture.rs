@@ -10,6 +10,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 const USES: &[(&str, &[&str])] = &[
     ("sluice-policy", &["sluice-model"]),
     ("sluice-state", &["sluice-model"]),
+    ("sluice-alert", &["sluice-model"]),
     ("sluice-wasm", &["sluice-model"]),
     ("sluice-snapshot", &["sluice-model", "sluice-policy", "sluice-wasm"]),
     ("sluice-proxy", &["sluice-model", "sluice-policy", "sluice-snapshot", "sluice-wasm"]),
