@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
-use sluice_model::rollout::{Command, RolloutState};
+use sluice_model::rollout::{Begin, Command, RolloutState};
 use sluice_model::weight::BasisPoints;
 use sluice_snapshot::RolloutCell;
 
@@ -84,7 +84,7 @@ async fn set_weight(
     body: api::Body<Weight>,
 ) -> Result<Json<View>, ApiError> {
     let weight = BasisPoints::from_percent(body.0.weight).map_err(|error| ApiError::Invalid(error.to_string()))?;
-    run(&context, &name, Command::SetWeight(weight)).await
+    run(&context, &name, Command::set_weight(weight)).await
 }
 
 async fn steer(
@@ -92,7 +92,7 @@ async fn steer(
     Path((name, verb)): Path<(String, String)>,
 ) -> Result<Json<View>, ApiError> {
     let command = match verb.as_str() {
-        "start" => Command::Start,
+        "start" => Command::Start(Begin::default()),
         "pause" => Command::Pause,
         "resume" => Command::Resume,
         "promote" => Command::Promote,

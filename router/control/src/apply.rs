@@ -56,6 +56,7 @@ impl Apply {
             Event::Switch { name, value } => self.apply_switch(name, value).await,
             Event::Rollout { name, rollout } => self.pass(Value::Rollout { name, rollout }).await,
             Event::Servers(leases) => self.shared.cells.servers().apply(leases),
+            Event::Flags { .. } | Event::Silences(_) | Event::Audit(_) => {}
             Event::Alert(alert) => tracing::debug!(id = %alert.id, rule = alert.rule, "alert in the store"),
             Event::Health(health) => self.apply_health(health),
             Event::Fence(answer) => {

@@ -119,7 +119,7 @@ impl Handle {
     /// # Errors
     /// [`CommandError::Store`].
     pub async fn set_switch(&self, name: &str, value: bool, by: &str) -> Result<(), CommandError> {
-        Ok(self.shared.store.set_switch(name, value, by).await?)
+        Ok(self.shared.store.set_switch(name, value, by.into()).await?)
     }
 
     /// Flips a switch and returns its new value.
@@ -127,7 +127,7 @@ impl Handle {
     /// # Errors
     /// [`CommandError::Store`].
     pub async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, CommandError> {
-        Ok(self.shared.store.flip_switch(name, by).await?)
+        Ok(self.shared.store.flip_switch(name, by.into()).await?)
     }
 
     /// Steers a rollout that the policy declares. An abort counts here at once, whether or not the store answers.
@@ -145,7 +145,7 @@ impl Handle {
         {
             cell.abort(id, reason);
         }
-        let applied = self.shared.store.apply_rollout(rollout, &command, by, now_ms()).await;
+        let applied = self.shared.store.apply_rollout(rollout, &command, by.into(), now_ms(), None).await;
         if let (Err(_), Command::Abort { .. }) = (&applied, &command) {
             self.shared.effects.abort_pending();
         }

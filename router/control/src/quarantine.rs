@@ -83,6 +83,7 @@ pub(crate) fn alert(quarantined: &Quarantined) -> Alert {
         rollout: None,
         request_id: String::new(),
         at_ms: now_ms,
+        ..Alert::default()
     }
 }
 

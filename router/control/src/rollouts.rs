@@ -85,7 +85,7 @@ impl Rollouts {
     async fn pass_on_aborts(&mut self, cell: &RolloutCell) {
         for pending in cell.pending() {
             let command = Command::Abort { id: pending.id.clone(), reason: pending.reason };
-            match self.shared.store.apply_rollout(cell.name(), &command, BY_ROUTER, now_ms()).await {
+            match self.shared.store.apply_rollout(cell.name(), &command, BY_ROUTER.into(), now_ms(), None).await {
                 Ok(_) => {
                     cell.confirm(&pending.id);
                     self.shared.board.set(FaultSource::Rollout, cell.name(), None);

@@ -1,5 +1,7 @@
 //! Alerts: what a rule saw, once, with an id that is the same however often it is sent.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -7,7 +9,7 @@ use sha2::{Digest, Sha256};
 pub const ALERT_COOLDOWN_MS: u64 = 60_000;
 
 /// Identity of an alert, 32 hex digits; retries of one alert carry one id.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AlertId(String);
 
@@ -42,8 +44,64 @@ impl std::fmt::Display for AlertId {
     }
 }
 
-/// One alert as it is stored and shown.
+/// Whether what an alert is about still goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlertStatus {
+    /// It goes on.
+    #[default]
+    Firing,
+    /// It was not seen any more for as long as its rule keeps it up.
+    Resolved,
+}
+
+impl AlertStatus {
+    /// The word that stands in the store and in notices.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+
+    /// Reads the word back.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        [Self::Firing, Self::Resolved].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+/// An alert that is up: seen, and not resolved yet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Firing {
+    /// As it was raised.
+    pub alert: Alert,
+    /// When it was last seen, ms since the Unix epoch.
+    pub seen_ms: u64,
+    /// How long it stays up after that, ms.
+    pub keep_ms: u64,
+}
+
+/// A notice that no sink took in all its tries.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// Place among the dead letters, as the store has it.
+    pub entry: String,
+    /// What was to be told.
+    pub alert: Alert,
+    /// Whom.
+    pub sink: String,
+    /// Why it failed last, one line.
+    pub error: String,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// When it was given up, ms since the Unix epoch.
+    pub at_ms: u64,
+}
+
+/// One alert as it is stored and shown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Alert {
     /// Identity; see [`AlertId`].
     pub id: AlertId,
@@ -69,4 +127,13 @@ pub struct Alert {
     pub request_id: String,
     /// When, ms since the Unix epoch.
     pub at_ms: u64,
+    /// Whether it goes on. The resolved notice of an alert has the id of the alert with `-resolved` behind it.
+    #[serde(default)]
+    pub status: AlertStatus,
+    /// Labels of its rule.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+    /// Router that raised it.
+    #[serde(default)]
+    pub router: String,
 }

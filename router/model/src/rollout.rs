@@ -7,6 +7,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::alert::AlertId;
+use crate::audit::Author;
+use crate::plan::Position;
+use crate::slots::{Share, SlotError, SlotTable};
 use crate::weight::BasisPoints;
 
 /// How many abort ids a rollout remembers, newest last, so that a replayed abort is told from a new one.
@@ -22,7 +25,7 @@ pub enum RolloutState {
     Off,
     /// The canary has its weight.
     Running,
-    /// The canary has its weight; steps and analysis stand still.
+    /// The canary has its weight; steps stand still, analysis and aborts go on.
     Paused,
     /// Nothing goes to the canary until an operator resumes.
     Aborted,
@@ -61,8 +64,16 @@ impl fmt::Display for RolloutState {
 pub struct Rollout {
     /// Where it stands.
     pub state: RolloutState,
-    /// The weight it has, or returns to by a resume: kept over an abort, 100 % once promoted.
+    /// The weight the canary has, or returns to by a resume: kept over an abort, 100 % once promoted.
     pub weight_bps: BasisPoints,
+    /// Who owns which slots while it serves; the canary's are `weight_bps` of them.
+    pub slots: SlotTable,
+    /// Where it stands in its plan; `None` = it follows none, or has gone through it.
+    #[serde(default)]
+    pub position: Option<Position>,
+    /// What is rolled out, e.g. `v42`; may be empty.
+    #[serde(default)]
+    pub release: String,
     /// Mixed into the bucket hash; a new release gets a new one.
     pub salt: String,
     /// Raised by each change; the higher one wins.
@@ -82,12 +93,14 @@ pub struct Rollout {
 /// What someone wants of a rollout. A command that finds its end already reached changes nothing: it may be repeated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// `off` -> `running`.
-    Start,
+    /// `off` or `promoted` -> `running`: a new release begins.
+    Start(Begin),
     /// `running` -> `paused`.
     Pause,
     /// `paused` or `aborted` -> `running`, with the weight before.
     Resume,
+    /// `paused` or `aborted` -> `running`, from the first step on.
+    Restart(Begin),
     /// Any state -> `aborted`, unless this id was applied before.
     Abort {
         /// The alert (or the operator's command) behind it.
@@ -97,21 +110,55 @@ pub enum Command {
     },
     /// `running` or `paused` -> `promoted`.
     Promote,
-    /// A new weight; the state stays, but `off` and `promoted` become `running`. Refused while aborted.
-    SetWeight(BasisPoints),
+    /// New weights of these variants; the state stays, but `off` and `promoted` become `running`. Ends its plan. Refused while
+    /// aborted.
+    SetWeights(Vec<(Share, BasisPoints)>),
+    /// The plan goes on: to the step of this index, with its weights. Only while `running`, and only from the step before.
+    Advance {
+        /// Index of the step.
+        step: u16,
+        /// Its weights.
+        weights: Vec<(Share, BasisPoints)>,
+    },
+}
+
+/// How a release begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// Salt of the release: deals all users anew. `None` = it keeps the one it has.
+    pub salt: Option<String>,
+    /// Weights of the first step of its plan; `None` = it has no plan and keeps its weights.
+    pub first: Option<Vec<(Share, BasisPoints)>>,
+    /// What is rolled out; empty = not said.
+    pub release: String,
 }
 
 impl Command {
+    /// A new weight of the canary.
+    #[must_use]
+    pub fn set_weight(weight: BasisPoints) -> Self {
+        Self::SetWeights(vec![(Share::Canary, weight)])
+    }
+
+    const fn begin(&self) -> Option<&Begin> {
+        match self {
+            Self::Start(begin) | Self::Restart(begin) => Some(begin),
+            _ => None,
+        }
+    }
+
     /// The verb, as the admin API names it.
     #[must_use]
     pub const fn verb(&self) -> &'static str {
         match self {
-            Self::Start => "start",
+            Self::Start(_) => "start",
             Self::Pause => "pause",
             Self::Resume => "resume",
+            Self::Restart(_) => "resume from the start",
             Self::Abort { .. } => "abort",
             Self::Promote => "promote",
-            Self::SetWeight(_) => "set weight",
+            Self::SetWeights(_) => "set weight",
+            Self::Advance { .. } => "advance",
         }
     }
 }
@@ -144,6 +191,9 @@ impl Rollout {
         Self {
             state: if weight == BasisPoints::ZERO { RolloutState::Off } else { RolloutState::Running },
             weight_bps: weight,
+            slots: SlotTable::canary(weight),
+            position: None,
+            release: String::new(),
             salt,
             epoch: 1,
             run: 1,
@@ -158,22 +208,37 @@ impl Rollout {
     ///
     /// # Errors
     /// [`Refused`] if the state does not allow it; an abort is never refused.
-    pub fn apply(&self, command: &Command, by: &str, now_ms: u64) -> Result<Applied, Refused> {
-        let Some(next) = self.transition(command)? else { return Ok(Applied::Unchanged) };
+    pub fn apply<'a>(
+        &self,
+        command: &'a Command,
+        author: impl Into<Author<'a>>,
+        now_ms: u64,
+    ) -> Result<Applied, Refused> {
+        let author = author.into();
+        let Some(next) = self.transition(command, now_ms)? else { return Ok(Applied::Unchanged) };
         let epoch = self.epoch + 1;
         let mut seen_aborts = self.seen_aborts.clone();
         if let Command::Abort { id, .. } = command {
             seen_aborts.push(id.clone());
             seen_aborts.drain(..seen_aborts.len().saturating_sub(SEEN_ABORTS_MAX));
         }
+        let reason = match command {
+            Command::Abort { reason, .. } => reason,
+            _ if !author.reason.is_empty() => author.reason,
+            _ => command.verb(),
+        };
+        let begin = command.begin();
         Ok(Applied::Changed(Self {
             state: next.state,
-            weight_bps: next.weight,
-            salt: self.salt.clone(),
+            weight_bps: next.slots.weight(&Share::Canary),
+            slots: next.slots,
+            position: next.position,
+            release: begin.map_or_else(|| self.release.clone(), |begin| one_line(&begin.release)),
+            salt: begin.and_then(|begin| begin.salt.clone()).unwrap_or_else(|| self.salt.clone()),
             epoch,
             run: if next.new_run { epoch } else { self.run },
-            reason: one_line(next.reason),
-            by: one_line(by),
+            reason: one_line(reason),
+            by: one_line(author.by),
             changed_ms: now_ms,
             seen_aborts,
         }))
@@ -190,49 +255,106 @@ impl Rollout {
     }
 
     /// The table of transitions; `None` = nothing to do.
-    fn transition<'a>(&self, command: &'a Command) -> Result<Option<Next<'a>>, Refused> {
+    fn transition(&self, command: &Command, now_ms: u64) -> Result<Option<Next>, Refused> {
         use RolloutState::{Aborted, Off, Paused, Promoted, Running};
         let refused = |hint| Err(Refused { verb: command.verb(), state: self.state, hint });
-        let to = |state, new_run| Ok(Some(Next { state, weight: self.weight_bps, new_run, reason: command.verb() }));
-        match (command, self.state) {
-            (Command::Abort { id, .. }, _) if self.seen_aborts.contains(id) => Ok(None),
-            (Command::Abort { reason, .. }, _) => {
-                Ok(Some(Next { state: Aborted, weight: self.weight_bps, new_run: false, reason }))
+        let to = |state| Next { state, slots: self.slots.clone(), position: self.position, new_run: false };
+        Ok(Some(match (command, self.state) {
+            (Command::Abort { id, .. }, _) if self.seen_aborts.contains(id) => return Ok(None),
+            (Command::Abort { .. }, _) => to(Aborted),
+            (Command::Start(begin), Off | Promoted) | (Command::Restart(begin), Paused | Aborted) => {
+                self.begun(begin, command, now_ms)?
             }
-            (Command::Start, Off) => to(Running, true),
-            (Command::Resume, Paused | Aborted) => to(Running, true),
-            (Command::Start | Command::Resume, Running) => Ok(None),
-            (Command::Start, Paused | Aborted) => refused("resume it"),
-            (Command::Resume, Off) => refused("start it"),
-            (Command::Start | Command::Resume, Promoted) => refused("set a weight to take traffic back"),
-            (Command::Pause, Running) => to(Paused, false),
-            (Command::Pause, Paused) => Ok(None),
-            (Command::Pause, Off | Aborted | Promoted) => refused("only a running rollout can be paused"),
+            (Command::Resume, Paused | Aborted) => {
+                // Time that an operator took is not the step's; after an abort the step is tried anew.
+                let resumed = |position: Position| Position {
+                    began_ms: if self.state == Paused {
+                        position.began_ms + now_ms.saturating_sub(self.changed_ms)
+                    } else {
+                        now_ms
+                    },
+                    ..position
+                };
+                Next { position: self.position.map(resumed), new_run: true, ..to(Running) }
+            }
+            (Command::Start(_) | Command::Resume, Running) => return Ok(None),
+            (Command::Start(_), Paused | Aborted) => return refused("resume it"),
+            (Command::Resume | Command::Restart(_), Off | Promoted) => return refused("start it"),
+            (Command::Restart(_), Running) => return refused("pause it first"),
+            (Command::Pause, Running) => to(Paused),
+            (Command::Pause, Paused) | (Command::Promote, Promoted) => return Ok(None),
+            (Command::Pause, _) => return refused("only a running rollout can be paused"),
             (Command::Promote, Running | Paused) => {
-                Ok(Some(Next { state: Promoted, weight: BasisPoints::FULL, new_run: false, reason: command.verb() }))
+                Next { slots: SlotTable::canary(BasisPoints::FULL), position: None, ..to(Promoted) }
             }
-            (Command::Promote, Promoted) => Ok(None),
-            (Command::Promote, Off) => refused("start it"),
-            (Command::Promote, Aborted) => refused("resume it first"),
-            (Command::SetWeight(_), Aborted) => refused("resume it first"),
-            (Command::SetWeight(weight), Running | Paused) if *weight == self.weight_bps => Ok(None),
-            (Command::SetWeight(weight), state) => Ok(Some(Next {
-                state: if state == Paused { Paused } else { Running },
-                weight: *weight,
+            (Command::Promote, Off) => return refused("start it"),
+            (Command::Promote | Command::SetWeights(_), Aborted) => return refused("resume it first"),
+            (Command::SetWeights(weights), Running | Paused) if self.has(weights) => return Ok(None),
+            (Command::SetWeights(weights), state) => Next {
+                slots: self.reweighed(self.slots.clone(), weights, command)?,
+                position: None,
                 new_run: state == Off,
-                reason: command.verb(),
-            })),
-        }
+                ..to(if state == Paused { Paused } else { Running })
+            },
+            (Command::Advance { step, weights }, Running) => {
+                if self.position.is_none_or(|position| position.step + 1 != *step) {
+                    return refused("it does not stand at the step before");
+                }
+                Next {
+                    slots: self.reweighed(self.slots.clone(), weights, command)?,
+                    position: Some(Position { step: *step, began_ms: now_ms }),
+                    ..to(Running)
+                }
+            }
+            (Command::Advance { .. }, _) => return refused("only a running rollout goes on"),
+        }))
+    }
+
+    /// At the first step of `begin`'s plan, or with the weights it had.
+    fn begun(&self, begin: &Begin, command: &Command, now_ms: u64) -> Result<Next, Refused> {
+        let (slots, position) = match &begin.first {
+            Some(weights) => {
+                let slots = self.reweighed(SlotTable::stable(), weights, command)?;
+                (slots, Some(Position { step: 0, began_ms: now_ms }))
+            }
+            None => (self.slots.clone(), None),
+        };
+        Ok(Next { state: RolloutState::Running, slots, position, new_run: true })
+    }
+
+    fn reweighed(
+        &self,
+        slots: SlotTable,
+        weights: &[(Share, BasisPoints)],
+        command: &Command,
+    ) -> Result<SlotTable, Refused> {
+        // Those that shrink first: what they give back the others may take.
+        let (shrinking, growing): (Vec<_>, Vec<_>) =
+            weights.iter().partition(|(share, weight)| *weight < slots.weight(share));
+        let changes = shrinking.into_iter().chain(growing);
+        let done = changes.into_iter().try_fold(slots, |slots, (share, weight)| slots.with(share, *weight));
+        done.map_err(|error| Refused {
+            verb: command.verb(),
+            state: self.state,
+            hint: match error {
+                SlotError::Pieces => "its slots are in too many pieces; start it anew",
+                SlotError::Above | SlotError::Syntax(_) => "the variants together would have more than 100 percent",
+            },
+        })
+    }
+
+    fn has(&self, weights: &[(Share, BasisPoints)]) -> bool {
+        self.position.is_none() && weights.iter().all(|(share, weight)| self.slots.weight(share) == *weight)
     }
 }
 
 /// What a transition changes.
-struct Next<'a> {
+struct Next {
     state: RolloutState,
-    weight: BasisPoints,
+    slots: SlotTable,
+    position: Option<Position>,
     /// It begins to serve again.
     new_run: bool,
-    reason: &'a str,
 }
 
 /// `text` without line breaks, cut at [`LINE_BYTES_MAX`].

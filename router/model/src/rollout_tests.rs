@@ -47,12 +47,12 @@ fn every_pair_of_state_and_command_is_as_the_table_says() {
     use RolloutState::{Aborted, Off, Paused, Promoted, Running};
     let states = [Off, Running, Paused, Aborted, Promoted];
     let table: [(Command, [Option<RolloutState>; 5]); 6] = [
-        (Command::Start, [Some(Running), Some(Running), None, None, None]),
+        (Command::Start(Begin::default()), [Some(Running), Some(Running), None, None, None]),
         (Command::Pause, [None, Some(Paused), Some(Paused), None, None]),
         (Command::Resume, [None, Some(Running), Some(Running), Some(Running), None]),
         (abort("second"), [Some(Aborted); 5]),
         (Command::Promote, [None, Some(Promoted), Some(Promoted), None, Some(Promoted)]),
-        (Command::SetWeight(points(5_000)), [Some(Running), Some(Running), Some(Paused), None, Some(Running)]),
+        (Command::set_weight(points(5_000)), [Some(Running), Some(Running), Some(Paused), None, Some(Running)]),
     ];
     for (command, row) in table {
         for (state, expected) in states.into_iter().zip(row) {
@@ -68,7 +68,7 @@ fn every_pair_of_state_and_command_is_as_the_table_says() {
 
 #[test]
 fn a_refusal_says_what_to_do() {
-    let refused = in_state(RolloutState::Aborted).apply(&Command::SetWeight(points(1)), "test", 2).unwrap_err();
+    let refused = in_state(RolloutState::Aborted).apply(&Command::set_weight(points(1)), "test", 2).unwrap_err();
     assert_eq!(refused.to_string(), "the rollout is aborted and refuses `set weight`: resume it first");
 }
 
@@ -111,12 +111,12 @@ fn states_read_back() {
 
 fn commands() -> impl Strategy<Value = Vec<Command>> {
     let one = prop_oneof![
-        Just(Command::Start),
+        Just(Command::Start(Begin::default())),
         Just(Command::Pause),
         Just(Command::Resume),
         Just(Command::Promote),
         "[a-e]".prop_map(|id| abort(&id)),
-        (0u16..=10_000).prop_map(|weight| Command::SetWeight(points(weight))),
+        (0u16..=10_000).prop_map(|weight| Command::set_weight(points(weight))),
     ];
     prop::collection::vec(one, 0..40)
 }

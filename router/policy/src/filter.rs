@@ -79,13 +79,27 @@ pub enum PathChange {
 }
 
 /// A copy of some of the requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
     /// Index of the upstream that gets it.
     pub upstream: usize,
     /// Share of the requests, in 0.01 %.
     pub share: sluice_model::weight::BasisPoints,
+    /// How its answers are compared with those that the clients got; `None` = nobody reads them.
+    pub compare: Option<Compare>,
 }
+
+/// How the answer to a copy is compared with the answer that the client got. Only for safe methods (RFC 9110 section 9.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compare {
+    /// Header fields that must be the same, besides the status.
+    pub headers: Vec<HeaderName>,
+    /// Whether the content must be the same, up to [`COMPARED_BYTES_MAX`].
+    pub body: bool,
+}
+
+/// How much of each content is compared, in bytes.
+pub const COMPARED_BYTES_MAX: usize = 1 << 20;
 
 /// Cross-origin resource sharing (Fetch standard, section 3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]

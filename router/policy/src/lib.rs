@@ -42,8 +42,8 @@ pub use plugin::{
 pub use plugin_tests::{BodyContent, CaseBody, CaseExpect, CaseRequest, CaseResponse, PluginCase, PluginTests};
 pub use policy::{Policy, Rollout};
 pub use process::{
-    AccessLog, AdminConfig, ChainTrace, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits,
-    StoreConfig, StoreUrl, Underscores,
+    AccessLog, AdminConfig, ChainTrace, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, Secret,
+    SinkConfig, SinkKind, SmtpConfig, SmtpEncryption, StoreConfig, StoreUrl, Underscores,
 };
 pub use read::{parse, parse_plugin_tests, parse_process};
 pub use route::{

@@ -2,7 +2,9 @@
 //!
 //! All cross references are indexes into the vectors of one [`Policy`]; they hold by construction.
 
+use sluice_model::alert_rule::AlertRule;
 use sluice_model::field::Field;
+use sluice_model::plan::Plan;
 use sluice_model::weight::BasisPoints;
 
 use crate::filter::announced_method;
@@ -24,6 +26,8 @@ pub struct Policy {
     pub plugins: Vec<Plugin>,
     /// Rollouts, sorted by name.
     pub rollouts: Vec<Rollout>,
+    /// Alert rules, sorted by name.
+    pub alerts: Vec<AlertRule>,
     /// Error pages, sorted by name.
     pub error_pages: Vec<ErrorPage>,
     /// How many `[[tests]]` hold: all that the files have.
@@ -32,7 +36,7 @@ pub struct Policy {
 }
 
 /// What a rollout moves weight between. State and weight belong to the store; see `sluice_model::rollout`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Rollout {
     /// Unique name.
@@ -47,6 +51,10 @@ pub struct Rollout {
     pub variants: Vec<(String, usize)>,
     /// Weight that the rollout is created with; the store owns it from then on.
     pub initial: BasisPoints,
+    /// Where a signed override may stand: the first of these fields that is present counts. Empty = there is none.
+    pub overrides: Vec<Field>,
+    /// Its steps and what they are judged by.
+    pub plan: Plan,
 }
 
 impl Rollout {

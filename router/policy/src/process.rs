@@ -42,6 +42,80 @@ pub struct ProcessConfig {
     pub chain_trace: ChainTrace,
     /// Name servers for upstreams with `dns`, instead of those of the system; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
+    /// Where alerts are told, sorted by name.
+    pub sinks: Vec<SinkConfig>,
+    /// The key that overrides of rollouts are signed with; `None` = none counts.
+    pub override_key: Option<Secret>,
+}
+
+/// Where a secret stands. Never in the file itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// In this environment variable.
+    Env(String),
+    /// In this file, relative to the folder of `sluice.toml`; white space at its end does not count.
+    File(PathBuf),
+}
+
+/// Where alerts are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SinkConfig {
+    /// Unique name.
+    pub name: String,
+    /// How.
+    pub kind: SinkKind,
+}
+
+/// How alerts are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SinkKind {
+    /// By mail.
+    Smtp(SmtpConfig),
+    /// By a POST of JSON.
+    Webhook {
+        /// `http://` or `https://`.
+        url: String,
+        /// Key of the signature (HMAC-SHA256); `None` = unsigned.
+        secret: Option<Secret>,
+    },
+    /// By a POST in the form of Slack's incoming webhooks, whose URL is a secret.
+    Slack {
+        /// The URL.
+        url: Secret,
+    },
+}
+
+/// A mail server, and from whom to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SmtpConfig {
+    /// Host of the server.
+    pub host: String,
+    /// Port; by default that of the encryption.
+    pub port: Option<u16>,
+    /// How the connection is encrypted.
+    pub encryption: SmtpEncryption,
+    /// Certificates (PEM) that are trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Name and password to log in with.
+    pub login: Option<(String, Secret)>,
+    /// Sender, as in `Sluice <sluice@example.org>`.
+    pub from: String,
+    /// Recipients, at least one.
+    pub to: Vec<String>,
+}
+
+/// How a connection to a mail server is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SmtpEncryption {
+    /// STARTTLS, required (RFC 3207); port 587.
+    #[default]
+    StartTls,
+    /// TLS from the first byte (RFC 8314); port 465.
+    Tls,
+    /// None; port 25. Only for a server on this machine, and without a login.
+    None,
 }
 
 /// One listener.
@@ -199,6 +273,8 @@ impl Default for ProcessConfig {
             access_log: AccessLog::default(),
             chain_trace: ChainTrace::default(),
             name_servers: Vec::new(),
+            sinks: Vec::new(),
+            override_key: None,
         }
     }
 }

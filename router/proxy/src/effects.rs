@@ -60,6 +60,7 @@ fn alert(
         rollout: rollout.map(|rollout| rollout.name().to_owned()),
         request_id: exchange.request_id_text().to_owned(),
         at_ms: exchange.now_ms,
+        ..Alert::default()
     }
 }
 

@@ -109,6 +109,7 @@ mod tests {
             rollout: None,
             request_id: String::new(),
             at_ms: 0,
+            ..Alert::default()
         }))
     }
 

@@ -215,7 +215,7 @@ mod tests {
         assert!(!cell.abort(&id, "too large"), "the same abort is one abort");
         assert!(cell.is_aborted());
 
-        let heavier = applied(&running, &Command::SetWeight(BasisPoints::FULL));
+        let heavier = applied(&running, &Command::set_weight(BasisPoints::FULL));
         cell.apply(heavier.clone());
         assert!(cell.is_aborted(), "a value that has not seen the abort does not lift it");
 

@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     loop {
         let weight = BasisPoints::new(if rollout.weight_bps == BasisPoints::FULL { 1 } else { 10_000 })?;
-        rollout = store.apply_rollout("demo", &Command::SetWeight(weight), "example", 0).await?;
+        rollout = store.apply_rollout("demo", &Command::set_weight(weight), "example".into(), 0, None).await?;
         writeln!(out, "{}", rollout.epoch)?;
         out.flush()?;
     }

@@ -67,6 +67,19 @@ pub enum StoreError {
     /// Others changed the rollout each time in between.
     #[error("rollout `{0}` was changed by others too often meanwhile")]
     Contended(String),
+    /// Someone else changed it since it was read.
+    #[error("`{key}` was changed meanwhile: it has version {found}, not {expected}")]
+    Conflict {
+        /// What.
+        key: String,
+        /// The version that the caller has seen.
+        expected: u64,
+        /// The version that it has.
+        found: u64,
+    },
+    /// The caller leads no more: another router has taken over.
+    #[error("another router leads `{0}` by now")]
+    Fenced(String),
     /// A name, a server or an alert that cannot be stored.
     #[error("{0}")]
     Invalid(String),

@@ -1,9 +1,14 @@
 //! What the store tells the control plane.
 
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 use sluice_model::alert::Alert;
+use sluice_model::audit::AuditEntry;
 use sluice_model::flag::parse_switch;
 use sluice_model::lease::Lease;
 use sluice_model::rollout::Rollout;
+use sluice_model::silence::Silence;
 use tokio::sync::oneshot;
 
 /// Longest part of a nonsensical switch value that is shown, in characters.
@@ -28,12 +33,32 @@ pub enum Event {
     },
     /// All servers that hold a lease, by id: the complete list. Who is not in it has left; nobody else's clock counts.
     Servers(Vec<Lease>),
+    /// A set of flag definitions has this document, or is gone.
+    Flags {
+        /// Its name.
+        set: String,
+        /// The document; `None` = there is none.
+        document: Option<FlagDocument>,
+    },
+    /// All silences: the complete list.
+    Silences(Vec<Silence>),
+    /// An entry of the audit log, of this router or another. Only those made after the store was opened.
+    Audit(AuditEntry),
     /// A new alert, of this router or another. Only those raised after the store was opened.
     Alert(Alert),
     /// How the store fares. Also ends the first content.
     Health(Health),
     /// Everything before this has been sent; answer it (`let _ = sender.send(())`) once it is applied.
     Fence(oneshot::Sender<()>),
+}
+
+/// A set of flag definitions, as text: who reads it says whether it makes sense.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FlagDocument {
+    /// JSON in flagd's format.
+    pub text: Arc<str>,
+    /// Raised by each write through a router; a raw `SET` does not.
+    pub version: u64,
 }
 
 /// What a switch holds.

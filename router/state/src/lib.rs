@@ -25,8 +25,11 @@ use tokio_util::task::TaskTracker;
 
 pub use crate::config::{Backend, Config};
 pub use crate::error::{OpenError, StoreError};
-pub use crate::event::{Event, Health, SwitchValue};
-pub use crate::store::{ALERTS_MAX, ROLLOUTS_MAX, SERVERS_MAX, Store};
+pub use crate::event::{Event, FlagDocument, Health, SwitchValue};
+pub use crate::store::{
+    ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERY_IDLE_MAX, Delivery, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX,
+    Leadership, ROLLOUTS_MAX, SENT_KEPT, SERVERS_MAX, SWITCHES_MAX, Store,
+};
 
 /// Events on their way to the control plane. A full queue makes the store wait, it never drops.
 const EVENTS_QUEUE_MAX: usize = 1_024;

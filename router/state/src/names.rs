@@ -5,6 +5,7 @@ use sluice_model::lease::{SERVER_ID_BYTES_MAX, Server};
 
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
+use crate::store::SWITCHES_MAX;
 
 /// Longest name of an edge, a switch, a rollout, a rule, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -68,6 +69,17 @@ pub(crate) fn check_alert(alert: &Alert) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Checks the names of switches that are to be followed.
+pub(crate) fn check_switches(names: &[String]) -> Result<(), StoreError> {
+    if names.len() > SWITCHES_MAX {
+        return Err(StoreError::Full { what: "switches", max: SWITCHES_MAX });
+    }
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => invalid(&format!("`{}` cannot name a switch", name.escape_default())),
+        None => Ok(()),
+    }
+}
+
 /// Checks that a switch is one of those that are followed.
 pub(crate) fn check_switch(switches: &[String], name: &str) -> Result<(), StoreError> {
     if switches.iter().any(|switch| switch == name) {
@@ -119,5 +131,13 @@ mod tests {
             assert!(check_rollout(name).is_err(), "{name:?}");
         }
         assert!(check_rollout(&"x".repeat(NAME_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn switches_to_follow_are_names_and_bounded() {
+        let named = |count: usize| (0..count).map(|index| index.to_string()).collect::<Vec<_>>();
+        assert!(check_switches(&named(SWITCHES_MAX)).is_ok());
+        assert!(matches!(check_switches(&named(SWITCHES_MAX + 1)), Err(StoreError::Full { .. })));
+        assert!(check_switches(&["a b".to_owned()]).is_err());
     }
 }

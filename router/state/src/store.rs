@@ -1,13 +1,18 @@
 //! What the control plane may ask of a store; the same contract for both.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sluice_model::alert::Alert;
+use sluice_model::alert::{Alert, AlertId, DeadLetter, Firing};
+use sluice_model::audit::{AuditEntry, Author};
 use sluice_model::lease::Server;
 use sluice_model::rollout::{Command, Rollout};
+use sluice_model::silence::Silence;
+use sluice_model::stats::VariantStats;
 
 use crate::error::StoreError;
+use crate::event::FlagDocument;
 
 /// Alerts that are kept; the oldest go first.
 pub const ALERTS_MAX: usize = 10_000;
@@ -15,6 +20,40 @@ pub const ALERTS_MAX: usize = 10_000;
 pub const ROLLOUTS_MAX: usize = 1_024;
 /// Servers that hold a lease at a time.
 pub const SERVERS_MAX: usize = 4_096;
+/// Sets of flag definitions that a store holds.
+pub const FLAG_SETS_MAX: usize = 64;
+/// Largest document of flag definitions, in bytes: one big value delays the pushes behind it.
+pub const FLAG_DOCUMENT_BYTES_MAX: usize = 1 << 20;
+/// Switches that are followed at a time.
+pub const SWITCHES_MAX: usize = 1_024;
+/// Entries of the audit log that are kept.
+pub const AUDIT_ENTRIES_MAX: usize = 10_000;
+/// Dead letters that are kept; the oldest go first.
+pub const DEAD_LETTERS_MAX: usize = 1_000;
+/// How long it is known that a sink took a notice.
+pub const SENT_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// A delivery that its consumer has not finished for this long belongs to whoever asks.
+pub const DELIVERY_IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// One alert that someone is to tell the sinks of. It comes again, here or elsewhere, until it is finished.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delivery {
+    /// Place in the stream: what [`Store::finish_delivery`] is told.
+    pub entry: String,
+    /// What to tell.
+    pub alert: Alert,
+    /// How often it was handed out, this time included.
+    pub times: u64,
+}
+
+/// Leads a job of the fleet. What it writes is refused once another one leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leadership {
+    /// The job.
+    pub job: String,
+    /// Fencing token: higher for each new leader.
+    pub token: u64,
+}
 
 /// The store, as the control plane writes to it.
 ///
@@ -22,18 +61,19 @@ pub const SERVERS_MAX: usize = 4_096;
 /// receiver and the fence was answered: this router acts on it already. So never await a write in the task that drains
 /// the receiver. Dropping the future of a write may leave it done or undone.
 #[async_trait]
+#[expect(unused_variables, reason = "calls that no store has yet")]
 pub trait Store: Send + Sync + 'static {
     /// Sets a switch.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn set_switch(&self, name: &str, value: bool, by: &str) -> Result<(), StoreError>;
+    async fn set_switch(&self, name: &str, value: bool, author: Author<'_>) -> Result<(), StoreError>;
 
     /// Flips a switch, atomically among all routers, and returns its new value. A missing one counts as off.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, StoreError>;
+    async fn flip_switch(&self, name: &str, author: Author<'_>) -> Result<bool, StoreError>;
 
     /// Creates the rollout if the store holds none of this name, and returns the one it then holds.
     ///
@@ -41,11 +81,20 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]
     async fn ensure_rollout(&self, name: &str, initial: &Rollout) -> Result<Rollout, StoreError>;
 
-    /// Applies a command to a rollout and returns where it stands after that, also if nothing changed.
+    /// Applies a command to a rollout and returns where it stands after that, also if nothing changed. With `leader`, only
+    /// while that one leads.
     ///
     /// # Errors
-    /// [`StoreError::Refused`] if its state does not allow it, [`StoreError::NotFound`] if there is none.
-    async fn apply_rollout(&self, name: &str, command: &Command, by: &str, now_ms: u64) -> Result<Rollout, StoreError>;
+    /// [`StoreError::Refused`] if its state does not allow it, [`StoreError::NotFound`] if there is none,
+    /// [`StoreError::Fenced`] if another one leads.
+    async fn apply_rollout(
+        &self,
+        name: &str,
+        command: &Command,
+        author: Author<'_>,
+        now_ms: u64,
+        leader: Option<&Leadership>,
+    ) -> Result<Rollout, StoreError>;
 
     /// Takes or renews a lease. A renewal in which nothing changes that routing reads is told of a little later.
     ///
@@ -71,4 +120,208 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`]
     async fn alerts(&self, newest: usize) -> Result<Vec<Alert>, StoreError>;
+
+    /// Follows these switches from now on, and no others; events tell of the new ones before this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Invalid`] for a name that is none, [`StoreError::Full`] above [`SWITCHES_MAX`].
+    async fn watch_switches(&self, names: &[String]) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Writes a set of flag definitions, whole, and returns its version. With `expected`, only if that is its version now
+    /// (0 = there is no such set). Whether the text makes sense is the caller's matter.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]; [`StoreError::Invalid`] for a name that is none or a text above
+    /// [`FLAG_DOCUMENT_BYTES_MAX`]; [`StoreError::Full`] above [`FLAG_SETS_MAX`].
+    async fn put_flags(
+        &self,
+        set: &str,
+        text: &str,
+        expected: Option<u64>,
+        author: Author<'_>,
+    ) -> Result<u64, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Removes a set; false if there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn delete_flags(&self, set: &str, author: Author<'_>) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// A set as the store has it now.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn flags(&self, set: &str) -> Result<Option<FlagDocument>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// The newest entries of the audit log, newest first; with `key`, those about it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn audit(&self, key: Option<&str>, newest: usize) -> Result<Vec<AuditEntry>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Adds to the figures of a rollout's variants, in the window of [`sluice_model::stats::WINDOW_MS`] that `at_ms` is
+    /// in. May be lost in a crash. No fence: nothing waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn add_stats(
+        &self,
+        rollout: &str,
+        at_ms: u64,
+        variants: &BTreeMap<String, VariantStats>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// The figures of a rollout's variants, of all routers, in the windows that begin in `from_ms..to_ms`.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn stats(
+        &self,
+        rollout: &str,
+        from_ms: u64,
+        to_ms: u64,
+    ) -> Result<BTreeMap<String, VariantStats>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Leads a job, or goes on leading it, for `ttl` from now; `None` = another one does. The caller stops acting at two
+    /// thirds of `ttl` without a renewal. No fence.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn lead(&self, job: &str, holder: &str, ttl: Duration) -> Result<Option<Leadership>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Leads a job no more, if `holder` did.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn resign(&self, job: &str, holder: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// What this alert is about was seen at `alert.at_ms` and stays up for `keep` after that. Raises the alert (see
+    /// [`Self::append_alert`]) if it is not up yet; true if that was done.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn keep_firing(&self, alert: &Alert, keep: Duration, cooldown: Duration) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Alerts that are up, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn firing(&self) -> Result<Vec<Firing>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Resolves what was not seen for as long as it is kept, and appends a resolved alert for each: one of the fleet does.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn resolve_alerts(&self, now_ms: u64) -> Result<Vec<Alert>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// The next alerts to tell sinks of: new ones, and those that their consumer has left for [`DELIVERY_IDLE_MAX`]. Waits
+    /// at most `wait` for one. Each goes to one `consumer` of the fleet.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn take_deliveries(
+        &self,
+        consumer: &str,
+        count_max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// The consumer still works on it: it is not handed to others for another [`DELIVERY_IDLE_MAX`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// All sinks have it, or it is buried.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// `sink` took the notice of this alert; kept for [`SENT_KEPT`].
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn mark_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// True if `sink` took it.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn was_sent(&self, alert: &AlertId, sink: &str) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Gives a notice up: `letter.entry` is ignored and set by the store.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn bury(&self, letter: &DeadLetter) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Dead letters, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn dead_letters(&self, newest: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Puts the alert of a dead letter back among the deliveries (those who have it are not told again); false if there is
+    /// no such letter.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn replay(&self, entry: &str, author: Author<'_>) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Makes or replaces a silence.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] above [`sluice_model::silence::SILENCES_MAX`].
+    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    /// Ends a silence; false if there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]
+    async fn delete_silence(&self, id: &str, author: Author<'_>) -> Result<bool, StoreError> {
+        Err(StoreError::Closed)
+    }
 }

@@ -160,6 +160,7 @@ impl Builder {
             rollout: None,
             request_id: String::new(),
             at_ms: now_ms,
+            ..Alert::default()
         })));
         // A full queue holds a change already.
         let _full = self.changes.try_send(Change::Quarantine);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sluice_control::{CommandError, FaultSource};
 use sluice_model::alert::{Alert, AlertId};
-use sluice_model::rollout::{Command, RolloutState};
+use sluice_model::rollout::{Begin, Command, RolloutState};
 use sluice_snapshot::{Effect, LostBy};
 
 use crate::site::{Site, WORKERS, eventually, hostile_policy, plugin_bytes};
@@ -67,7 +67,7 @@ async fn a_declared_rollout_exists_before_the_first_request() {
     assert_eq!((view.state, view.weight_bps.get(), view.by.as_str()), (RolloutState::Running, 2_500, "policy"));
     let missing = running.handle.command("other", Command::Pause, "test").await;
     assert!(matches!(missing, Err(CommandError::NotFound(_))));
-    let refused = running.handle.command("demo", Command::Start, "test").await;
+    let refused = running.handle.command("demo", Command::Start(Begin::default()), "test").await;
     assert!(refused.is_ok(), "it runs already");
     running.stop().await;
 
@@ -116,6 +116,7 @@ async fn an_alert_is_stored_once_even_if_control_stops_right_after() {
         rollout: Some("demo".to_owned()),
         request_id: "1".to_owned(),
         at_ms: 1,
+        ..Alert::default()
     };
     for _ in 0..3 {
         running.handle.effects().send(Effect::Alert(Box::new(alert.clone())));

@@ -13,7 +13,7 @@ pub(super) fn describe(policy: &Policy, filters: &Filters) -> Value {
         "response_headers": edits(response_headers),
         "redirect": redirect.as_ref().map(redirect_of),
         "rewrite": rewrite.as_ref().map(rewrite_of),
-        "mirror": mirrors.iter().map(|copy| mirror(policy, *copy)).collect::<Vec<_>>(),
+        "mirror": mirrors.iter().map(|copy| mirror(policy, copy)).collect::<Vec<_>>(),
         "cors": cors.as_ref().map(cors_of),
     })
 }
@@ -56,9 +56,9 @@ fn change(change: &PathChange) -> String {
     }
 }
 
-fn mirror(policy: &Policy, mirror: Mirror) -> String {
-    let Mirror { upstream, share } = mirror;
-    format!("{} ({} %)", policy.upstreams[upstream].name, share.as_percent())
+fn mirror(policy: &Policy, mirror: &Mirror) -> String {
+    let Mirror { upstream, share, compare: _ } = mirror;
+    format!("{} ({} %)", policy.upstreams[*upstream].name, share.as_percent())
 }
 
 fn cors_of(cors: &Cors) -> Value {

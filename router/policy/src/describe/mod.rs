@@ -36,7 +36,7 @@ pub(crate) fn items(policy: &Policy) -> Vec<Item> {
 }
 
 fn rollout(policy: &Policy, rollout: &Rollout) -> Value {
-    let Rollout { name: _, key, stable, canary, variants, initial } = rollout;
+    let Rollout { name: _, key, stable, canary, variants, initial, overrides: _, plan: _ } = rollout;
     let variants: serde_json::Map<String, Value> =
         variants.iter().map(|(name, upstream)| (name.clone(), json!(policy.upstreams[*upstream].name))).collect();
     json!({

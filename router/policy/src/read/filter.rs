@@ -49,7 +49,9 @@ impl FiltersDraft {
         let Self { request_headers, response_headers, redirect, rewrite, mirrors, cors, .. } = self;
         let mirrors: Vec<_> = mirrors
             .into_iter()
-            .map(|(name, share)| Some(Mirror { upstream: scope.upstreams.resolve(reader, "upstream", &name)?, share }))
+            .map(|(name, share)| {
+                Some(Mirror { upstream: scope.upstreams.resolve(reader, "upstream", &name)?, share, compare: None })
+            })
             .collect();
         let mirrors = mirrors.into_iter().collect::<Option<Vec<_>>>()?;
         Some(Filters { request_headers, response_headers, redirect, rewrite, mirrors, cors })

@@ -240,7 +240,7 @@ impl Declared {
         let table = RouteTable::new(&routes);
         let error_pages = self.error_pages.into_iter().map(|draft| draft.page).collect();
         let (upstreams, tests) = (self.upstreams, self.tests.len());
-        let policy = Policy { routes, upstreams, plugins, rollouts, error_pages, tests, table };
+        let policy = Policy { routes, upstreams, plugins, rollouts, alerts: Vec::new(), error_pages, tests, table };
         if reader.is_faultless() {
             self.tests.iter().for_each(|test| test.check(reader, &policy));
         }

@@ -148,6 +148,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
         access_log,
         chain_trace,
         name_servers,
+        sinks: Vec::new(),
+        override_key: None,
     }
 }
 

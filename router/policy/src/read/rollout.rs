@@ -1,6 +1,7 @@
 //! `[rollouts.NAME]`: the sticky key, the variants and their upstreams, the weight to begin with.
 
 use sluice_model::field::Field;
+use sluice_model::plan::Plan;
 use sluice_model::weight::BasisPoints;
 
 use super::Scope;
@@ -52,7 +53,7 @@ impl RolloutDraft {
             .map(|(variant, upstream)| Some((variant, scope.upstreams.resolve(reader, "upstream", &upstream)?)))
             .collect();
         let variants = variants.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(Rollout { name, key, stable, canary, variants, initial })
+        Some(Rollout { name, key, stable, canary, variants, initial, overrides: Vec::new(), plan: Plan::default() })
     }
 }
 

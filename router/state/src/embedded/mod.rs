@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use redb::Database;
 use sluice_model::alert::Alert;
+use sluice_model::audit::Author;
 use sluice_model::lease::Server;
 use sluice_model::rollout::{Command, Rollout};
 use tokio_util::task::TaskTracker;
@@ -24,7 +25,7 @@ use crate::error::{OpenError, StoreError};
 use crate::event::{Event, Health};
 use crate::names::{check_alert, check_rollout, check_server, check_server_id, check_switch};
 use crate::outbox::Outbox;
-use crate::store::{ALERTS_MAX, Store};
+use crate::store::{ALERTS_MAX, Leadership, Store};
 
 /// Name of the file in the data folder.
 const FILE: &str = "state.redb";
@@ -52,19 +53,19 @@ pub(crate) async fn open(config: &Config, outbox: Outbox, tracker: &TaskTracker)
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn set_switch(&self, name: &str, value: bool, by: &str) -> Result<(), StoreError> {
+    async fn set_switch(&self, name: &str, value: bool, author: Author<'_>) -> Result<(), StoreError> {
         check_switch(&self.switches, name)?;
         let switch = name.to_owned();
         self.jobs.run(move |state| state.set_switch(&switch, value)).await?;
-        tracing::info!(switch = name, value, by, "switch set");
+        tracing::info!(switch = name, value, by = author.by, "switch set");
         Ok(())
     }
 
-    async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, StoreError> {
+    async fn flip_switch(&self, name: &str, author: Author<'_>) -> Result<bool, StoreError> {
         check_switch(&self.switches, name)?;
         let switch = name.to_owned();
         let value = self.jobs.run(move |state| state.flip_switch(&switch)).await?;
-        tracing::info!(switch = name, value, by, "switch flipped");
+        tracing::info!(switch = name, value, by = author.by, "switch flipped");
         Ok(value)
     }
 
@@ -74,9 +75,19 @@ impl Store for EmbeddedStore {
         self.jobs.run(move |state| state.ensure_rollout(&name, initial)).await
     }
 
-    async fn apply_rollout(&self, name: &str, command: &Command, by: &str, now_ms: u64) -> Result<Rollout, StoreError> {
-        let (name, command, by) = (name.to_owned(), command.clone(), by.to_owned());
-        self.jobs.run(move |state| state.apply_rollout(&name, &command, &by, now_ms)).await
+    async fn apply_rollout(
+        &self,
+        name: &str,
+        command: &Command,
+        author: Author<'_>,
+        now_ms: u64,
+        _leader: Option<&Leadership>,
+    ) -> Result<Rollout, StoreError> {
+        let (name, command) = (name.to_owned(), command.clone());
+        let (by, reason) = (author.by.to_owned(), author.reason.to_owned());
+        self.jobs
+            .run(move |state| state.apply_rollout(&name, &command, Author { by: &by, reason: &reason }, now_ms))
+            .await
     }
 
     async fn put_server(&self, server: &Server) -> Result<(), StoreError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use redb::{Database, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
 use sluice_model::alert::Alert;
+use sluice_model::audit::Author;
 use sluice_model::lease::{Lease, Server};
 use sluice_model::rollout::{Applied, Command, Rollout};
 
@@ -80,9 +81,15 @@ impl State {
         self.write_rollout(name, initial)
     }
 
-    pub(super) fn apply_rollout(&mut self, name: &str, command: &Command, by: &str, now_ms: u64) -> Done<Rollout> {
+    pub(super) fn apply_rollout(
+        &mut self,
+        name: &str,
+        command: &Command,
+        author: Author<'_>,
+        now_ms: u64,
+    ) -> Done<Rollout> {
         let rollout = self.rollouts.get(name).ok_or_else(|| StoreError::NotFound(name.to_owned()))?;
-        match rollout.apply(command, by, now_ms)? {
+        match rollout.apply(command, author, now_ms)? {
             Applied::Unchanged => Ok((rollout.clone(), Vec::new())),
             Applied::Changed(next) => self.write_rollout(name, next),
         }
@@ -227,6 +234,7 @@ mod tests {
             rollout: None,
             request_id: String::new(),
             at_ms: 0,
+            ..Alert::default()
         }
     }
 

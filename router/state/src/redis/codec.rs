@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use sluice_model::alert::{Alert, AlertId};
 use sluice_model::lease::Server;
+use sluice_model::plan::Position;
 use sluice_model::rollout::{Rollout, RolloutState};
+use sluice_model::slots::{Share, SlotTable};
 use sluice_model::weight::BasisPoints;
 
 /// Between the roles of a server.
@@ -25,6 +27,10 @@ pub(super) fn rollout_fields(rollout: &Rollout) -> Pairs {
     vec![
         ("state", rollout.state.as_str().to_owned()),
         ("weight_bps", rollout.weight_bps.get().to_string()),
+        ("slots", rollout.slots.to_string()),
+        ("step", rollout.position.map_or_else(String::new, |position| position.step.to_string())),
+        ("step_began_ms", rollout.position.map_or_else(String::new, |position| position.began_ms.to_string())),
+        ("release", rollout.release.clone()),
         ("salt", rollout.salt.clone()),
         ("epoch", rollout.epoch.to_string()),
         ("run", rollout.run.to_string()),
@@ -42,9 +48,17 @@ pub(super) fn rollout_from(fields: &Fields) -> Result<Rollout, FieldFault> {
         Some(text) => serde_json::from_str(text).map_err(|_malformed| FieldFault("seen_aborts"))?,
         None => Vec::new(),
     };
+    let weight_bps = BasisPoints::new(required(fields, "weight_bps")?).map_err(|_above| FieldFault("weight_bps"))?;
+    // Who sets the weight by hand need not know of slots.
+    let slots = optional::<SlotTable>(fields, "slots")?.filter(|slots| slots.weight(&Share::Canary) == weight_bps);
+    let step = optional(fields, "step")?;
+    let began_ms = optional(fields, "step_began_ms")?.unwrap_or_default();
     Ok(Rollout {
         state: RolloutState::from_text(&text(fields, "state")).ok_or(FieldFault("state"))?,
-        weight_bps: BasisPoints::new(required(fields, "weight_bps")?).map_err(|_above| FieldFault("weight_bps"))?,
+        weight_bps,
+        slots: slots.unwrap_or_else(|| SlotTable::canary(weight_bps)),
+        position: step.map(|step| Position { step, began_ms }),
+        release: text(fields, "release"),
         salt: text(fields, "salt"),
         epoch,
         run: optional(fields, "run")?.unwrap_or(epoch),
@@ -124,6 +138,7 @@ pub(super) fn alert_from(fields: &Fields) -> Result<Alert, FieldFault> {
         rollout: fields.get("rollout").cloned(),
         request_id: text(fields, "request_id"),
         at_ms: optional(fields, "at_ms")?.unwrap_or_default(),
+        ..Alert::default()
     })
 }
 
@@ -199,6 +214,7 @@ mod tests {
             rollout: Some("demo".into()),
             request_id: "r".into(),
             at_ms: 9,
+            ..Alert::default()
         };
         assert_eq!(alert_from(&fields(alert_fields(&alert))), Ok(alert));
     }

@@ -58,6 +58,7 @@ impl Content {
     /// Takes in a load that is not [lost](Self::is_lost_in); returns what differs.
     pub(super) fn take_over(&mut self, loaded: Loaded) -> Vec<Event> {
         self.epoch = self.epoch.max(loaded.epoch.unwrap_or_default());
+        self.switches.retain(|name, _| loaded.switches.contains_key(name));
         let mut events = Vec::new();
         for (name, value) in loaded.switches {
             events.extend(self.apply_switch(&name, value));
@@ -104,13 +105,16 @@ impl Content {
         Some(Event::Rollout { name: name.to_owned(), rollout })
     }
 
-    /// Everything, as first events.
-    pub(super) fn everything(&self) -> Vec<Event> {
-        let switches = self.switches.iter();
-        let switches = switches.map(|(name, switch)| Event::Switch { name: name.clone(), value: switch.told.clone() });
+    /// What is held of these switches, as first events.
+    pub(super) fn switches<'a>(&self, names: impl Iterator<Item = &'a String>) -> Vec<Event> {
+        let held = names.filter_map(|name| Some((name, self.switches.get(name)?)));
+        held.map(|(name, switch)| Event::Switch { name: name.clone(), value: switch.told.clone() }).collect()
+    }
+
+    /// All rollouts, as first events.
+    pub(super) fn rollouts(&self) -> Vec<Event> {
         let rollouts = self.rollouts.iter();
-        let rollouts = rollouts.map(|(name, rollout)| Event::Rollout { name: name.clone(), rollout: rollout.clone() });
-        switches.chain(rollouts).collect()
+        rollouts.map(|(name, rollout)| Event::Rollout { name: name.clone(), rollout: rollout.clone() }).collect()
     }
 
     /// The last value of a switch that made sense.

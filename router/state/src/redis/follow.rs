@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use redis::cmd;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::keys::Change;
+use super::keys::{Change, Names};
 use super::lease::Moved;
 use super::link::{ANSWER_WAIT_MAX, Connections, Lost, within};
 use super::push::Pushed;
@@ -26,11 +26,15 @@ impl Supervisor {
         connections: &Connections,
         reader: &Reader,
         refreshes: &mut mpsc::Receiver<Refresh>,
+        mut watched: watch::Receiver<Names>,
     ) -> Lost {
         let mut tick = interval(PROBE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let step = tokio::select! {
+                biased;
+                // First: whoever waits for its new switches must not be let go by the old connections.
+                Ok(()) = watched.changed() => Err(Lost::Rewatch),
                 pushed = connections.pushes.next() => self.take_in_pushed(pushed, connections, reader).await,
                 Some(refresh) = refreshes.recv() => self.refresh(refresh, connections, reader).await,
                 _at = tick.tick() => self.probe(connections, reader).await,
@@ -86,7 +90,7 @@ impl Supervisor {
             self.reload(reader).await?;
         }
         let keys = std::sync::Arc::clone(&self.keys);
-        for name in keys.switches() {
+        for name in keys.switches().iter() {
             self.read_switch(name, reader).await?;
         }
         self.read_servers(connections, reader, false).await?;

@@ -2,11 +2,18 @@
 //!
 //! What routers are told of by push begins with `{edge}:`; what changes often is named `x:{edge}`, outside of it.
 
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// Names of switches; shared, for they are looked at often and changed seldom.
+pub(super) type Names = Arc<[String]>;
+
 /// Builds key names for one edge, and reads them back.
 #[derive(Debug)]
 pub(super) struct Keys {
     edge: String,
-    switches: Vec<String>,
+    switches: watch::Sender<Names>,
 }
 
 /// Something to read anew.
@@ -23,13 +30,29 @@ pub(super) enum Change {
 }
 
 impl Keys {
-    pub(super) const fn new(edge: String, switches: Vec<String>) -> Self {
-        Self { edge, switches }
+    pub(super) fn new(edge: String, switches: Vec<String>) -> Self {
+        Self { edge, switches: watch::Sender::new(switches.into()) }
     }
 
     /// The switches that are followed. Their keys are their names: any client may `SET` them.
-    pub(super) fn switches(&self) -> &[String] {
-        &self.switches
+    pub(super) fn switches(&self) -> Names {
+        Arc::clone(&self.switches.borrow())
+    }
+
+    /// Follows these switches from now on; true if they are others than before.
+    pub(super) fn watch_switches(&self, names: &[String]) -> bool {
+        self.switches.send_if_modified(|switches| {
+            let moved = **switches != *names;
+            if moved {
+                *switches = names.into();
+            }
+            moved
+        })
+    }
+
+    /// Hears when other switches are to be followed.
+    pub(super) fn switches_watched(&self) -> watch::Receiver<Names> {
+        self.switches.subscribe()
     }
 
     /// STRING: raised by every scripted write. Missing, or lower than before = data was lost.
@@ -75,7 +98,7 @@ impl Keys {
     /// Prefixes to be told of. None is the beginning of another one, which Redis refuses.
     pub(super) fn tracked_prefixes(&self) -> Vec<String> {
         let mut prefixes = vec![self.epoch(), self.rollout_prefix(), self.index()];
-        prefixes.extend(self.switches.iter().cloned());
+        prefixes.extend(self.switches().iter().cloned());
         prefixes.sort();
         prefixes.dedup_by(|longer, shorter| longer.starts_with(&*shorter));
         prefixes
@@ -92,7 +115,7 @@ impl Keys {
         if key == self.epoch() {
             return Some(Change::Epoch);
         }
-        self.switches.iter().any(|switch| switch == key).then(|| Change::Switch(key.to_owned()))
+        self.switches().iter().any(|switch| switch == key).then(|| Change::Switch(key.to_owned()))
     }
 }
 

@@ -1,27 +1,19 @@
-//! Connections to Redis: one that is pushed to and only reads, one that writes. Both live and end together.
+//! Why a store is not followed any more, and the bound on every wait for it.
 
 use std::error::Error as _;
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _, ProtocolVersion, PushInfo, RedisError, RedisResult,
-};
+use redis::{RedisError, RedisResult};
 use tokio::time::timeout;
 
-use super::keys::Keys;
-use super::push::Pushes;
-use crate::error::OpenError;
+use super::secrets::SecretFault;
+use super::url::Host;
 
 /// How long connecting may take.
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
+pub(super) const CONNECT_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How long one answer may take: with a probe each second, what we have is never more than 3 s old unnoticed.
 pub(super) const ANSWER_WAIT_MAX: Duration = Duration::from_secs(1);
-/// How long the kernel waits for an acknowledgement before it ends a connection.
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Why the store is not followed any more.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +32,27 @@ pub(super) enum Lost {
         /// What was tried.
         doing: &'static str,
     },
+    /// A password or a certificate cannot be had.
+    #[error("cannot connect")]
+    Secret(#[from] SecretFault),
     /// The connection ended.
     #[error("the connection ended")]
     Disconnected,
+    /// No Sentinel told who the master is.
+    #[error("no Sentinel knows the master `{0}`")]
+    NoMaster(String),
+    /// Sentinel, or the server itself, says that another one is the master.
+    #[error("{0} is not the master")]
+    NotMaster(Host),
+    /// No node of the Cluster owns the slot.
+    #[error("no node of the Cluster owns slot {0}")]
+    NoOwner(u16),
     /// Redis answers, but not with what it held before.
     #[error("the store lost its data; holding the last state seen")]
     Data,
+    /// Nothing is wrong: other switches are to be followed, which takes fresh connections.
+    #[error("other switches are to be followed")]
+    Rewatch,
 }
 
 impl Lost {
@@ -66,66 +73,4 @@ pub(super) async fn within<T>(
         Ok(Err(source)) => Err(Lost::Redis { doing, source }),
         Err(_elapsed) => Err(Lost::TimedOut { doing }),
     }
-}
-
-/// Where Redis is.
-pub(super) struct Target {
-    client: Client,
-}
-
-/// A pair of fresh connections; key changes are pushed from now on.
-pub(super) struct Connections {
-    /// Pushed to; reads only.
-    pub(super) reader: MultiplexedConnection,
-    /// Everything else.
-    pub(super) writer: MultiplexedConnection,
-    /// What arrives unasked on the first.
-    pub(super) pushes: Arc<Pushes>,
-}
-
-impl Target {
-    /// Understands the URL; connects nowhere.
-    pub(super) fn new(url: &str) -> Result<Self, OpenError> {
-        let info = url.into_connection_info().map_err(OpenError::Url)?;
-        // RESP3: over RESP2, tracking says OK and delivers nothing.
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        let tcp = TcpSettings::default().set_nodelay(true).set_user_timeout(TCP_USER_TIMEOUT);
-        let info = info.set_redis_settings(settings).set_tcp_settings(tcp);
-        Ok(Self { client: Client::open(info).map_err(OpenError::Url)? })
-    }
-
-    /// Address and database, without user and password: what tells this store from another one.
-    pub(super) fn describe(&self) -> String {
-        let info = self.client.get_connection_info();
-        format!("{}/{}", info.addr(), info.redis_settings().db())
-    }
-
-    /// Connects twice and asks to be told of changes.
-    pub(super) async fn connect(&self, keys: &Keys) -> Result<Connections, Lost> {
-        let pushes = Arc::new(Pushes::default());
-        let inbox = Arc::clone(&pushes);
-        let pushed = settings().set_push_sender(move |push: PushInfo| -> Result<(), RedisError> {
-            inbox.accept(push);
-            Ok(())
-        });
-        let mut reader = self.open(&pushed).await?;
-        let mut tracking = redis::cmd("CLIENT");
-        tracking.arg("TRACKING").arg("ON").arg("BCAST");
-        for prefix in keys.tracked_prefixes() {
-            tracking.arg("PREFIX").arg(prefix);
-        }
-        within(ANSWER_WAIT_MAX, "follow changes", tracking.exec_async(&mut reader)).await?;
-        let writer = self.open(&settings()).await?;
-        Ok(Connections { reader, writer, pushes })
-    }
-
-    async fn open(&self, config: &AsyncConnectionConfig) -> Result<MultiplexedConnection, Lost> {
-        let opened = self.client.get_multiplexed_async_connection_with_config(config);
-        within(CONNECT_WAIT_MAX, "connect", opened).await
-    }
-}
-
-/// No time-out of the crate: its default of 500 ms breaks long loads. Each call has its own.
-fn settings() -> AsyncConnectionConfig {
-    AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(CONNECT_WAIT_MAX))
 }

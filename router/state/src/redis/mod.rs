@@ -19,10 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redis::aio::MultiplexedConnection;
 use redis::streams::StreamRangeReply;
 use redis::{RedisError, RedisResult, cmd};
 use sluice_model::alert::Alert;
+use sluice_model::audit::Author;
 use sluice_model::flag::switch_text;
 use sluice_model::lease::Server;
 use sluice_model::rollout::{Applied, Command, Rollout};
@@ -33,14 +33,14 @@ use tokio_util::task::TaskTracker;
 use self::content::Held;
 use self::disk::Disk;
 use self::keys::{Change, Keys};
-use self::link::Target;
+use self::link::{Target, Writer};
 use self::scripts::Scripts;
 use self::supervisor::{Link, Refresh, Supervisor};
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
-use crate::names::{check_alert, check_rollout, check_server, check_server_id, check_switch};
+use crate::names::{check_alert, check_rollout, check_server, check_server_id, check_switch, check_switches};
 use crate::outbox::{Outbox, passed};
-use crate::store::{ALERTS_MAX, SERVERS_MAX, Store};
+use crate::store::{ALERTS_MAX, Leadership, SERVERS_MAX, Store};
 
 /// Writes that wait to be seen by the supervisor; more make the caller wait.
 const REFRESHES_MAX: usize = 256;
@@ -83,7 +83,7 @@ pub(crate) fn open(url: &str, config: &Config, outbox: Outbox, tracker: &TaskTra
 
 impl RedisStore {
     /// A connection to write on, once it is known whether there is one.
-    async fn writer(&self) -> Result<MultiplexedConnection, StoreError> {
+    async fn writer(&self) -> Result<Writer, StoreError> {
         let mut link = self.link.clone();
         let settled = timeout(WRITE_WAIT_MAX, link.wait_for(|link| !matches!(link, Link::Starting))).await;
         match settled {
@@ -104,7 +104,18 @@ impl RedisStore {
         passed(fenced).await
     }
 
-    async fn read_rollout(&self, from: MultiplexedConnection, name: &str) -> Result<Option<Rollout>, StoreError> {
+    /// Follows these switches from now on. Once it returns their values have been told, unless the store is away.
+    async fn follow_switches(&self, names: &[String]) -> Result<(), StoreError> {
+        if !self.keys.watch_switches(names) {
+            return Ok(());
+        }
+        match self.confirm(Change::Epoch).await {
+            Err(StoreError::Unconfirmed) => Ok(()),
+            confirmed => confirmed,
+        }
+    }
+
+    async fn read_rollout(&self, from: Writer, name: &str) -> Result<Option<Rollout>, StoreError> {
         let mut from = from;
         let mut command = cmd("HGETALL");
         let fields: codec::Fields = answered(command.arg(self.keys.rollout(name)).query_async(&mut from)).await?;
@@ -132,12 +143,18 @@ impl RedisStore {
     }
 
     /// Compare-and-set on the epoch, until nobody was faster.
-    async fn transition(&self, name: &str, command: &Command, by: &str, now_ms: u64) -> Result<Rollout, StoreError> {
+    async fn transition(
+        &self,
+        name: &str,
+        command: &Command,
+        author: Author<'_>,
+        now_ms: u64,
+    ) -> Result<Rollout, StoreError> {
         for _try in 0..SWAPS_MAX {
             let writer = self.writer().await?;
             let found = self.read_rollout(writer.clone(), name).await?;
             let rollout = found.ok_or_else(|| StoreError::NotFound(name.to_owned()))?;
-            let Applied::Changed(next) = rollout.apply(command, by, now_ms)? else { return Ok(rollout) };
+            let Applied::Changed(next) = rollout.apply(command, author, now_ms)? else { return Ok(rollout) };
             let epoch = Some(rollout.epoch);
             if answered(self.scripts.swap_rollout(writer, &self.keys, name, epoch, &next)).await? {
                 return Ok(next);
@@ -149,24 +166,29 @@ impl RedisStore {
 
 #[async_trait]
 impl Store for RedisStore {
-    async fn set_switch(&self, name: &str, value: bool, by: &str) -> Result<(), StoreError> {
-        check_switch(self.keys.switches(), name)?;
+    async fn set_switch(&self, name: &str, value: bool, author: Author<'_>) -> Result<(), StoreError> {
+        check_switch(&self.keys.switches(), name)?;
         let mut writer = self.writer().await?;
         let mut set = cmd("SET");
         set.arg(name).arg(switch_text(value));
         answered(set.exec_async(&mut writer)).await?;
-        tracing::info!(switch = name, value, by, "switch set");
+        tracing::info!(switch = name, value, by = author.by, "switch set");
         self.confirm(Change::Switch(name.to_owned())).await
     }
 
-    async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, StoreError> {
-        check_switch(self.keys.switches(), name)?;
+    async fn flip_switch(&self, name: &str, author: Author<'_>) -> Result<bool, StoreError> {
+        check_switch(&self.keys.switches(), name)?;
         let writer = self.writer().await?;
         let last_good = self.held.lock().good_switch(name).unwrap_or(false);
         let value = answered(self.scripts.flip(writer, name, last_good)).await?;
-        tracing::info!(switch = name, value, by, "switch flipped");
+        tracing::info!(switch = name, value, by = author.by, "switch flipped");
         self.confirm(Change::Switch(name.to_owned())).await?;
         Ok(value)
+    }
+
+    async fn watch_switches(&self, names: &[String]) -> Result<(), StoreError> {
+        check_switches(names)?;
+        self.follow_switches(names).await
     }
 
     async fn ensure_rollout(&self, name: &str, initial: &Rollout) -> Result<Rollout, StoreError> {
@@ -176,9 +198,16 @@ impl Store for RedisStore {
         Ok(rollout)
     }
 
-    async fn apply_rollout(&self, name: &str, command: &Command, by: &str, now_ms: u64) -> Result<Rollout, StoreError> {
+    async fn apply_rollout(
+        &self,
+        name: &str,
+        command: &Command,
+        author: Author<'_>,
+        now_ms: u64,
+        _leader: Option<&Leadership>,
+    ) -> Result<Rollout, StoreError> {
         check_rollout(name)?;
-        let rollout = self.transition(name, command, by, now_ms).await?;
+        let rollout = self.transition(name, command, author, now_ms).await?;
         self.confirm(Change::Rollout(name.to_owned())).await?;
         Ok(rollout)
     }

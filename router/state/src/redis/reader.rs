@@ -48,7 +48,7 @@ impl Reader {
     /// Switches, rollouts and the epoch.
     pub(super) async fn load(&self) -> Result<Loaded, Lost> {
         let mut loaded = Loaded { epoch: self.epoch().await?, ..Loaded::default() };
-        for name in self.keys.switches() {
+        for name in self.keys.switches().iter() {
             loaded.switches.insert(name.clone(), self.switch(name).await?);
         }
         for name in self.rollout_names().await? {

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Script, ScriptInvocation};
 use sluice_model::alert::Alert;
 use sluice_model::lease::Server;
@@ -11,6 +10,7 @@ use sluice_model::rollout::Rollout;
 
 use super::codec::{Pairs, alert_fields, rollout_fields, server_fields};
 use super::keys::Keys;
+use super::link::Writer;
 use crate::clock::millis;
 use crate::store::SERVERS_MAX;
 
@@ -46,14 +46,14 @@ impl Scripts {
     }
 
     /// Flips a switch; `last_good` counts where the key holds nonsense.
-    pub(super) async fn flip(&self, mut to: MultiplexedConnection, name: &str, last_good: bool) -> RedisResult<bool> {
+    pub(super) async fn flip(&self, mut to: Writer, name: &str, last_good: bool) -> RedisResult<bool> {
         self.flip.key(name).arg(u8::from(last_good)).invoke_async(&mut to).await
     }
 
     /// Writes a rollout if the store holds it with `epoch` (`None` = holds none); false if not.
     pub(super) async fn swap_rollout(
         &self,
-        mut to: MultiplexedConnection,
+        mut to: Writer,
         keys: &Keys,
         name: &str,
         epoch: Option<u64>,
@@ -67,7 +67,7 @@ impl Scripts {
     /// Takes or renews a lease; true if routing must know.
     pub(super) async fn put_server(
         &self,
-        mut to: MultiplexedConnection,
+        mut to: Writer,
         keys: &Keys,
         server: &Server,
         ttl: Duration,
@@ -79,19 +79,14 @@ impl Scripts {
     }
 
     /// Gives a lease back; true if there was one.
-    pub(super) async fn delete_server(
-        &self,
-        mut to: MultiplexedConnection,
-        keys: &Keys,
-        id: &str,
-    ) -> RedisResult<bool> {
+    pub(super) async fn delete_server(&self, mut to: Writer, keys: &Keys, id: &str) -> RedisResult<bool> {
         let mut call = self.delete_server.key(keys.server(id));
         call.key(keys.index()).key(keys.leases()).key(keys.epoch()).arg(id);
         call.invoke_async(&mut to).await
     }
 
     /// Removes leases that are over; returns how many.
-    pub(super) async fn reap(&self, mut to: MultiplexedConnection, keys: &Keys) -> RedisResult<u64> {
+    pub(super) async fn reap(&self, mut to: Writer, keys: &Keys) -> RedisResult<u64> {
         let mut call = self.reap.key(keys.leases());
         call.key(keys.index()).key(keys.epoch()).arg(REAPED_MAX);
         call.invoke_async(&mut to).await
@@ -100,7 +95,7 @@ impl Scripts {
     /// Appends an alert unless it is quiet; true if it did.
     pub(super) async fn append_alert(
         &self,
-        mut to: MultiplexedConnection,
+        mut to: Writer,
         keys: &Keys,
         alert: &Alert,
         cooldown: Duration,
@@ -113,7 +108,7 @@ impl Scripts {
     /// Puts rollouts back into a store that was seen with epoch `seen`, and sets its epoch to `next`.
     pub(super) async fn refill<'a>(
         &self,
-        mut to: MultiplexedConnection,
+        mut to: Writer,
         keys: &Keys,
         seen: Option<u64>,
         next: u64,

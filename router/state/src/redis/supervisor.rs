@@ -6,7 +6,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
@@ -14,9 +13,9 @@ use tokio_util::task::TaskTracker;
 use super::RedisStore;
 use super::content::{Content, Held};
 use super::disk::{Disk, Document};
-use super::keys::{Change, Keys};
+use super::keys::{Change, Keys, Names};
 use super::lease::Membership;
-use super::link::{Lost, Target};
+use super::link::{Lost, Target, Writer};
 use super::scripts::Scripts;
 use crate::clock::{millis, now_ms};
 use crate::event::{Event, Health};
@@ -35,7 +34,7 @@ pub(super) enum Link {
     /// Not known yet.
     Starting,
     /// Here.
-    Up(MultiplexedConnection),
+    Up(Writer),
     /// No, because.
     Down(String),
 }
@@ -57,6 +56,8 @@ pub(super) struct Supervisor {
     pub(super) outbox: Outbox,
     /// The first content has been told.
     pub(super) told: bool,
+    /// The switches that were to be followed when anything was told last.
+    watched: Names,
     /// The content differs from the disk.
     pub(super) unsaved: bool,
     /// The last alert that was told.
@@ -89,6 +90,7 @@ impl Supervisor {
             lease_ttl: store.lease_ttl,
             outbox,
             told: false,
+            watched: store.keys.switches(),
             unsaved: false,
             last_alert: None,
             lost_since: None,
@@ -110,6 +112,9 @@ impl Supervisor {
                 () = stop.cancelled() => break,
                 ended = self.session(&mut refreshes) => ended,
             };
+            if matches!(ended, Lost::Rewatch) {
+                continue;
+            }
             if self.down_since.is_none() {
                 pause = PAUSE_MIN;
             }
@@ -126,6 +131,8 @@ impl Supervisor {
 
     /// One connection, from connecting to its end.
     async fn session(&mut self, refreshes: &mut mpsc::Receiver<Refresh>) -> Lost {
+        let watched = self.keys.switches_watched();
+        self.tell_watched().await;
         let connected = async {
             let connections = self.target.connect(&self.keys).await?;
             let reader = self.take_over(&connections).await?;
@@ -136,10 +143,10 @@ impl Supervisor {
             Err(lost) => return lost,
         };
         self.report_up(&connections.writer).await;
-        self.follow(&connections, &reader, refreshes).await
+        self.follow(&connections, &reader, refreshes, watched).await
     }
 
-    async fn report_up(&mut self, writer: &MultiplexedConnection) {
+    async fn report_up(&mut self, writer: &Writer) {
         self.down_since = None;
         self.report(true, None).await;
         let _before = self.link.send_replace(Link::Up(writer.clone()));
@@ -156,9 +163,24 @@ impl Supervisor {
         self.report(false, Some(reason)).await;
     }
 
+    /// Switches that are followed since the last look stand as last seen, until the store says otherwise.
+    async fn tell_watched(&mut self) {
+        let before = std::mem::replace(&mut self.watched, self.keys.switches());
+        if self.told {
+            let new = self.watched.iter().filter(|name| !before.contains(name));
+            let stand = self.held.lock().switches(new);
+            self.outbox.emit(stand).await;
+        }
+    }
+
     /// The whole content, as first events.
     pub(super) async fn tell_everything(&mut self) {
-        let everything = self.held.lock().everything();
+        let everything = {
+            let content = self.held.lock();
+            let mut events = content.switches(self.watched.iter());
+            events.extend(content.rollouts());
+            events
+        };
         self.outbox.emit(everything.into_iter().chain([Event::Servers(self.members.leases())])).await;
         self.told = true;
     }
@@ -182,8 +204,7 @@ impl Supervisor {
     async fn load_disk(&mut self) {
         let disk = self.disk.clone();
         let Ok(Some(document)) = self.tracker.spawn_blocking(move || disk.load()).await else { return };
-        let Document { store: _, epoch, mut switches, rollouts, servers } = document;
-        switches.retain(|name, _| self.keys.switches().contains(name));
+        let Document { store: _, epoch, switches, rollouts, servers } = document;
         let ends_ms = now_ms().saturating_add(millis(self.lease_ttl * LEASES_HELD));
         self.members = Membership::from_disk(servers, ends_ms);
         *self.held.lock() = Content::from_disk(epoch, switches, rollouts);

@@ -83,7 +83,7 @@ async fn a_write_returns_after_its_events(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
     for round in 0..50 {
         let on = round % 2 == 0;
-        router.set_switch(SWITCH, on, "test").await.unwrap();
+        router.set_switch(SWITCH, on, "test".into()).await.unwrap();
         assert_eq!(router.view().switch(), Some(&SwitchValue::of(on)), "round {round}");
     }
     let rollout = router.ensure_rollout("demo", &quarter()).await.unwrap();
@@ -96,9 +96,9 @@ async fn a_write_returns_after_its_events(redis: bool) {
 
 async fn flips_are_atomic(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
-    assert!(router.flip_switch(SWITCH, "test").await.unwrap(), "missing counts as off");
-    assert!(!router.flip_switch(SWITCH, "test").await.unwrap());
-    let flips: [_; RACERS] = std::array::from_fn(|_racer| router.flip_switch(SWITCH, "test"));
+    assert!(router.flip_switch(SWITCH, "test".into()).await.unwrap(), "missing counts as off");
+    assert!(!router.flip_switch(SWITCH, "test".into()).await.unwrap());
+    let flips: [_; RACERS] = std::array::from_fn(|_racer| router.flip_switch(SWITCH, "test".into()));
     let mut on = 0;
     for flip in join_all(flips).await {
         on += usize::from(flip.unwrap());
@@ -109,13 +109,13 @@ async fn flips_are_atomic(redis: bool) {
 
 async fn only_known_switches(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
-    assert!(matches!(router.set_switch("other", true, "test").await, Err(StoreError::Invalid(_))));
-    assert!(matches!(router.flip_switch("other", "test").await, Err(StoreError::Invalid(_))));
+    assert!(matches!(router.set_switch("other", true, "test".into()).await, Err(StoreError::Invalid(_))));
+    assert!(matches!(router.flip_switch("other", "test".into()).await, Err(StoreError::Invalid(_))));
 }
 
 async fn a_rollout_is_created_once(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
-    let missing = router.apply_rollout("demo", &Command::Pause, "test", 1).await;
+    let missing = router.apply_rollout("demo", &Command::Pause, "test".into(), 1, None).await;
     assert!(matches!(missing, Err(StoreError::NotFound(name)) if name == "demo"));
     let first = router.ensure_rollout("demo", &quarter()).await.unwrap();
     assert_eq!(first, quarter());
@@ -128,19 +128,19 @@ async fn a_rollout_goes_through_its_life(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
     router.ensure_rollout("demo", &quarter()).await.unwrap();
     let half = BasisPoints::new(5_000).unwrap();
-    let rollout = router.apply_rollout("demo", &Command::SetWeight(half), "op", 5).await.unwrap();
+    let rollout = router.apply_rollout("demo", &Command::set_weight(half), "op".into(), 5, None).await.unwrap();
     assert_eq!((rollout.weight_bps, rollout.epoch, &*rollout.by, rollout.changed_ms), (half, 2, "op", 5));
 
-    let aborted = router.apply_rollout("demo", &abort("one"), "rule", 6).await.unwrap();
+    let aborted = router.apply_rollout("demo", &abort("one"), "rule".into(), 6, None).await.unwrap();
     assert_eq!((aborted.state, &*aborted.reason), (RolloutState::Aborted, "upload too large"));
-    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule", 7).await.unwrap(), aborted, "a replay is nothing");
-    let refused = router.apply_rollout("demo", &Command::SetWeight(half), "op", 8).await;
+    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule".into(), 7, None).await.unwrap(), aborted, "a replay is nothing");
+    let refused = router.apply_rollout("demo", &Command::set_weight(half), "op".into(), 8, None).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
 
-    let resumed = router.apply_rollout("demo", &Command::Resume, "op", 9).await.unwrap();
+    let resumed = router.apply_rollout("demo", &Command::Resume, "op".into(), 9, None).await.unwrap();
     assert_eq!((resumed.state, resumed.weight_bps, resumed.run), (RolloutState::Running, half, 4));
-    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule", 10).await.unwrap(), resumed, "a late replay, too");
-    let again = router.apply_rollout("demo", &abort("two"), "rule", 11).await.unwrap();
+    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule".into(), 10, None).await.unwrap(), resumed, "a late replay, too");
+    let again = router.apply_rollout("demo", &abort("two"), "rule".into(), 11, None).await.unwrap();
     assert_eq!(again.state, RolloutState::Aborted);
     let view = router.view();
     assert_eq!(view.rollouts["demo"], again);
@@ -151,7 +151,7 @@ async fn racing_commands_all_count(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis, None).await;
     router.ensure_rollout("demo", &quarter()).await.unwrap();
     let commands: [_; RACERS] = std::array::from_fn(|racer| abort(&racer.to_string()));
-    let racing = commands.each_ref().map(|command| router.apply_rollout("demo", command, "test", 1));
+    let racing = commands.each_ref().map(|command| router.apply_rollout("demo", command, "test".into(), 1, None));
     for aborted in join_all(racing).await {
         assert_eq!(aborted.unwrap().state, RolloutState::Aborted);
     }
@@ -246,6 +246,6 @@ async fn alerts_are_listed_newest_first(redis: bool) {
 
 async fn everything_ends_by_return(redis: bool) {
     let fixture = Fixture::open(redis, None).await;
-    fixture.router.set_switch(SWITCH, true, "test").await.unwrap();
+    fixture.router.set_switch(SWITCH, true, "test".into()).await.unwrap();
     fixture.router.close().await;
 }

@@ -18,9 +18,9 @@ const WRITES_MIN: usize = 3;
 async fn everything_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let router = Router::ready(config(Backend::Embedded, folder.path())).await;
-    router.set_switch(SWITCH, true, "test").await.unwrap();
+    router.set_switch(SWITCH, true, "test".into()).await.unwrap();
     router.ensure_rollout("demo", &quarter()).await.unwrap();
-    let aborted = router.apply_rollout("demo", &abort("one"), "test", 1).await.unwrap();
+    let aborted = router.apply_rollout("demo", &abort("one"), "test".into(), 1, None).await.unwrap();
     router.put_server(&server("a")).await.unwrap();
     router.append_alert(&alert("1", "f"), std::time::Duration::from_secs(60)).await.unwrap();
     router.close().await;
@@ -36,7 +36,7 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(router.alerts(9).await.unwrap(), [alert("1", "f")]);
     let quiet = router.append_alert(&alert("2", "f"), std::time::Duration::from_secs(60)).await.unwrap();
     assert!(!quiet, "the cooldown outlives a restart");
-    let resumed = router.apply_rollout("demo", &Command::Resume, "test", 2).await.unwrap();
+    let resumed = router.apply_rollout("demo", &Command::Resume, "test".into(), 2, None).await.unwrap();
     assert_eq!(resumed.state, RolloutState::Running);
 }
 

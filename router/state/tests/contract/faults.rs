@@ -15,9 +15,9 @@ fn on(redis: &RedisServer, folder: &Path) -> Config {
 
 /// A switch on, a rollout aborted, one server.
 async fn fill(router: &Router) {
-    router.set_switch(SWITCH, true, "test").await.unwrap();
+    router.set_switch(SWITCH, true, "test".into()).await.unwrap();
     router.ensure_rollout("demo", &quarter()).await.unwrap();
-    router.apply_rollout("demo", &abort("one"), "test", 1).await.unwrap();
+    router.apply_rollout("demo", &abort("one"), "test".into(), 1, None).await.unwrap();
     router.put_server(&server("a")).await.unwrap();
 }
 
@@ -39,14 +39,14 @@ async fn a_killed_store_leaves_the_last_state_and_a_restart_with_its_data_heals(
     redis.kill().await;
     router.until("the outage is told", |view| !view.connected()).await;
     assert_filled(&router);
-    let away = router.set_switch(SWITCH, false, "test").await;
+    let away = router.set_switch(SWITCH, false, "test".into()).await;
     assert!(matches!(away, Err(StoreError::Unavailable { .. })), "{away:?}");
     assert!(router.view().health.last().unwrap().error.is_some());
 
     redis.restart().await;
     router.until("healed", crate::support::View::connected).await;
     assert_filled(&router);
-    let resumed = router.apply_rollout("demo", &Command::Resume, "test", 2).await.unwrap();
+    let resumed = router.apply_rollout("demo", &Command::Resume, "test".into(), 2, None).await.unwrap();
     assert_eq!(router.view().rollouts["demo"], resumed);
     let () = redis.client().await.send("SET featureFlags false").await;
     router.until("pushes arrive again", |view| view.switch() == Some(&SwitchValue::Off)).await;
@@ -70,7 +70,7 @@ async fn a_store_that_comes_back_empty_is_refilled() {
     let state: String = client.send("HGET {main}:rollout:demo state").await;
     let switch: String = client.send("GET featureFlags").await;
     assert_eq!((&*state, &*switch), ("aborted", "true"));
-    assert_eq!(router.apply_rollout("demo", &abort("one"), "test", 3).await.unwrap().epoch, 2, "the id is still seen");
+    assert_eq!(router.apply_rollout("demo", &abort("one"), "test".into(), 3, None).await.unwrap().epoch, 2, "the id is still seen");
 }
 
 #[tokio::test]
@@ -80,13 +80,13 @@ async fn a_store_that_hangs_is_told_from_one_that_is_slow() {
     let router = Router::ready(on(&redis, folder.path())).await;
     fill(&router).await;
     redis.freeze();
-    let write = router.set_switch(SWITCH, false, "test").await;
+    let write = router.set_switch(SWITCH, false, "test".into()).await;
     assert!(matches!(write, Err(StoreError::Unavailable { .. })), "{write:?}");
     router.until("the outage is told", |view| !view.connected()).await;
     assert_filled(&router);
     redis.thaw();
     router.until("healed", crate::support::View::connected).await;
-    router.apply_rollout("demo", &Command::Resume, "test", 2).await.unwrap();
+    router.apply_rollout("demo", &Command::Resume, "test".into(), 2, None).await.unwrap();
 }
 
 #[tokio::test]
@@ -104,7 +104,7 @@ async fn two_routers_refill_a_store_as_one() {
         router.until("healed", crate::support::View::connected).await;
         assert_eq!(router.view().rollouts["demo"].state, RolloutState::Aborted);
     }
-    let resumed = two.apply_rollout("demo", &Command::Resume, "test", 2).await.unwrap();
+    let resumed = two.apply_rollout("demo", &Command::Resume, "test".into(), 2, None).await.unwrap();
     one.until("the resume", |view| view.rollouts["demo"] == resumed).await;
 }
 
@@ -164,7 +164,7 @@ async fn a_router_that_knows_nothing_waits_for_its_store() {
     assert!(!router.view().connected() && router.view().switches.is_empty());
     redis.restart().await;
     router.until("connected", crate::support::View::connected).await;
-    router.set_switch(SWITCH, true, "test").await.unwrap();
+    router.set_switch(SWITCH, true, "test".into()).await.unwrap();
 }
 
 #[tokio::test]

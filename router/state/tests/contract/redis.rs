@@ -38,13 +38,13 @@ async fn nonsense_is_told_as_such_and_a_flip_repairs_it() {
     router.until("on", |view| view.switch() == Some(&SwitchValue::On)).await;
     let () = client.send("SET featureFlags maybe").await;
     router.until("nonsense", |view| view.switch() == Some(&SwitchValue::Invalid("maybe".into()))).await;
-    assert!(!router.flip_switch(SWITCH, "test").await.unwrap(), "it was on when it last made sense");
+    assert!(!router.flip_switch(SWITCH, "test".into()).await.unwrap(), "it was on when it last made sense");
 
     let _deleted: i64 = client.send("DEL featureFlags").await;
     let _pushed: i64 = client.send("LPUSH featureFlags a").await;
     router.until("another type", |view| matches!(view.switch(), Some(SwitchValue::Invalid(_)))).await;
     assert!(router.view().connected(), "one bad key is no outage");
-    router.flip_switch(SWITCH, "test").await.unwrap();
+    router.flip_switch(SWITCH, "test".into()).await.unwrap();
     assert!(matches!(router.view().switch(), Some(SwitchValue::On | SwitchValue::Off)));
 }
 
@@ -53,10 +53,10 @@ async fn routers_agree_on_everything() {
     let redis = RedisServer::start().await;
     let ((one, _folder_one), (two, _folder_two)) = (router(&redis).await, router(&redis).await);
     one.ensure_rollout("demo", &quarter()).await.unwrap();
-    let aborted = two.apply_rollout("demo", &abort("one"), "two", 1).await.unwrap();
+    let aborted = two.apply_rollout("demo", &abort("one"), "two".into(), 1, None).await.unwrap();
     one.until("the abort of the other", |view| view.rollouts.get("demo") == Some(&aborted)).await;
 
-    two.flip_switch(SWITCH, "two").await.unwrap();
+    two.flip_switch(SWITCH, "two".into()).await.unwrap();
     one.until("the flip of the other", |view| view.switch() == Some(&SwitchValue::On)).await;
     two.put_server(&server("a")).await.unwrap();
     one.until("the server of the other", |view| view.servers() == ["a"]).await;
@@ -68,7 +68,7 @@ async fn routers_agree_on_everything() {
     assert!(!one.append_alert(&alert("2", "f"), COOLDOWN).await.unwrap(), "quiet for the whole fleet");
     assert_eq!(one.alerts(9).await.unwrap(), two.alerts(9).await.unwrap());
 
-    let resumed = one.apply_rollout("demo", &Command::Resume, "one", 2).await.unwrap();
+    let resumed = one.apply_rollout("demo", &Command::Resume, "one".into(), 2, None).await.unwrap();
     two.until("the resume", |view| view.rollouts["demo"] == resumed).await;
     assert_eq!(resumed.state, RolloutState::Running);
 }

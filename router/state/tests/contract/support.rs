@@ -59,6 +59,7 @@ impl View {
             Event::Switch { name, value } => {
                 self.switches.insert(name, value);
             }
+            Event::Flags { .. } | Event::Silences(_) | Event::Audit(_) => {}
             Event::Rollout { name, rollout } => {
                 self.epochs.push(rollout.epoch);
                 self.rollouts.insert(name, rollout);
@@ -167,5 +168,6 @@ pub(crate) fn alert(id: &str, fingerprint: &str) -> Alert {
         rollout: None,
         request_id: "r-1".to_owned(),
         at_ms: 9,
+        ..Alert::default()
     }
 }

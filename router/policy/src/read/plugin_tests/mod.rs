@@ -110,6 +110,8 @@ fn rollout(name: Named, key: Vec<Field>) -> Rollout {
         canary: "canary".to_owned(),
         variants: Vec::new(),
         initial: BasisPoints::ZERO,
+        overrides: Vec::new(),
+        plan: sluice_model::plan::Plan::default(),
     }
 }
 
