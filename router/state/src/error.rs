@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use sluice_model::rollout::Refused;
 
+use crate::redis::secrets::SecretFault;
+use crate::redis::url::UrlFault;
+
 /// Why a store could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -18,8 +21,14 @@ pub enum OpenError {
         bytes_max: usize,
     },
     /// The URL cannot be understood. It is not shown, for it may carry a password.
-    #[error("the store URL is not valid: write redis://host:port or redis://host:port/db")]
-    Url(#[source] redis::RedisError),
+    #[error("the store URL is not valid")]
+    Url(#[source] UrlFault),
+    /// A password or a certificate that the URL points to cannot be had.
+    #[error("what the store URL points to cannot be had")]
+    Secret(#[from] SecretFault),
+    /// A certificate or its key cannot be used.
+    #[error("the certificates that the store URL names cannot be used")]
+    Certificates(#[source] redis::RedisError),
     /// Another router has the embedded store open.
     #[error("{} is in use by another router; each embedded store belongs to one", path.display())]
     Locked {

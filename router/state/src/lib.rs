@@ -26,6 +26,8 @@ use tokio_util::task::TaskTracker;
 pub use crate::config::{Backend, Config};
 pub use crate::error::{OpenError, StoreError};
 pub use crate::event::{Event, FlagDocument, Health, SwitchValue};
+pub use crate::redis::secrets::SecretFault;
+pub use crate::redis::url::UrlFault;
 pub use crate::store::{
     ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERY_IDLE_MAX, Delivery, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX,
     Leadership, ROLLOUTS_MAX, SENT_KEPT, SERVERS_MAX, SWITCHES_MAX, Store,

@@ -27,9 +27,6 @@ pub(super) struct Nodes {
 /// Which node owns which slots.
 pub(super) struct Slots(Vec<(u16, u16, Host)>);
 
-/// A range of slots, then its nodes, the owner first: host, port, id and more.
-type Range = (u16, u16, Vec<redis::Value>);
-
 impl Nodes {
     pub(super) fn new(configured: &[Host]) -> Self {
         Self { configured: configured.to_vec(), known: Mutex::default() }
@@ -73,6 +70,7 @@ async fn ask(dialer: &Dialer, host: &Host) -> Result<Slots, Lost> {
 }
 
 impl Slots {
+    /// Each range is its first and last slot, then its nodes, the owner first: host, port, id and more.
     fn read(ranges: Vec<Vec<redis::Value>>, asked: &Host) -> Self {
         let read = |range: Vec<redis::Value>| -> Option<(u16, u16, Host)> {
             let mut parts = range.into_iter();

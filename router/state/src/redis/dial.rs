@@ -33,6 +33,12 @@ impl Dialer {
         Self { secrets, database }
     }
 
+    /// Whether the certificates are some.
+    pub(super) fn check(&self) -> RedisResult<()> {
+        let nowhere = Host { name: "localhost".to_owned(), port: 1 };
+        self.client(&nowhere, &self.secrets.redis, self.database).map(drop)
+    }
+
     /// To a Redis.
     pub(super) async fn redis(&self, host: &Host) -> Result<MultiplexedConnection, Lost> {
         self.open(host, &self.secrets.redis, self.database, &settings()).await

@@ -9,10 +9,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::keys::{Change, Names};
 use super::lease::Moved;
-use super::link::{ANSWER_WAIT_MAX, Connections, Lost, within};
+use super::link::{ANSWER_WAIT_MAX, Lost, within};
 use super::push::Pushed;
 use super::reader::Reader;
 use super::supervisor::{Refresh, Supervisor};
+use super::target::{Connections, Misled};
 use crate::clock::now_ms;
 use crate::event::Event;
 
@@ -27,6 +28,7 @@ impl Supervisor {
         reader: &Reader,
         refreshes: &mut mpsc::Receiver<Refresh>,
         mut watched: watch::Receiver<Names>,
+        mut misled: Misled,
     ) -> Lost {
         let mut tick = interval(PROBE_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -35,6 +37,7 @@ impl Supervisor {
                 biased;
                 // First: whoever waits for its new switches must not be let go by the old connections.
                 Ok(()) = watched.changed() => Err(Lost::Rewatch),
+                lost = &mut misled => Err(lost),
                 pushed = connections.pushes.next() => self.take_in_pushed(pushed, connections, reader).await,
                 Some(refresh) = refreshes.recv() => self.refresh(refresh, connections, reader).await,
                 _at = tick.tick() => self.probe(connections, reader).await,

@@ -1,8 +1,10 @@
 //! The store of a fleet, on Redis. Writes go out here; everything that is so comes back through the [`supervisor`],
 //! whoever wrote it, in one order.
 
+mod cluster;
 mod codec;
 mod content;
+mod dial;
 mod disk;
 mod follow;
 mod keys;
@@ -11,8 +13,13 @@ mod link;
 mod push;
 mod reader;
 mod scripts;
+pub(crate) mod secrets;
+mod sentinel;
 mod supervisor;
 mod takeover;
+mod target;
+pub(crate) mod url;
+mod writer;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -33,9 +40,11 @@ use tokio_util::task::TaskTracker;
 use self::content::Held;
 use self::disk::Disk;
 use self::keys::{Change, Keys};
-use self::link::{Target, Writer};
+
 use self::scripts::Scripts;
 use self::supervisor::{Link, Refresh, Supervisor};
+use self::target::Target;
+use self::writer::Writer;
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
 use crate::names::{check_alert, check_rollout, check_server, check_server_id, check_switch, check_switches};
@@ -50,6 +59,8 @@ const WRITE_WAIT_MAX: Duration = Duration::from_secs(2);
 const SWAPS_MAX: usize = 16;
 /// The code that `put_server.lua` answers with.
 const FULL: &str = "FULL";
+/// Codes of servers that lead no more, or not yet: nothing was done, and soon another one takes it.
+const PASSING: [&str; 7] = ["ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"];
 
 /// The store of a fleet.
 pub(crate) struct RedisStore {
@@ -263,7 +274,7 @@ async fn answered<T>(answer: impl Future<Output = RedisResult<T>>) -> Result<T, 
 }
 
 fn failed(error: RedisError) -> StoreError {
-    if error.is_io_error() || error.is_connection_dropped() {
+    if error.is_io_error() || error.is_connection_dropped() || PASSING.contains(&error.code().unwrap_or_default()) {
         return unavailable(&error.to_string());
     }
     StoreError::Redis(error)

@@ -14,6 +14,7 @@ use super::codec::{Fields, alert_from, rollout_from, server_from};
 use super::keys::Keys;
 use super::lease::Ends;
 use super::link::{ANSWER_WAIT_MAX, Lost, within};
+use super::target::Connections;
 use crate::event::SwitchValue;
 use crate::store::{ROLLOUTS_MAX, SERVERS_MAX};
 
@@ -29,6 +30,7 @@ const BEFORE_ALL_ALERTS: &str = "0-0";
 /// Reads the content of one store.
 pub(super) struct Reader {
     connection: MultiplexedConnection,
+    apart: BTreeMap<String, MultiplexedConnection>,
     keys: Arc<Keys>,
 }
 
@@ -41,8 +43,8 @@ pub(super) struct Loaded {
 }
 
 impl Reader {
-    pub(super) const fn new(connection: MultiplexedConnection, keys: Arc<Keys>) -> Self {
-        Self { connection, keys }
+    pub(super) fn new(connections: &Connections, keys: Arc<Keys>) -> Self {
+        Self { connection: connections.reader.clone(), apart: connections.apart.clone(), keys }
     }
 
     /// Switches, rollouts and the epoch.
@@ -65,7 +67,10 @@ impl Reader {
     }
 
     pub(super) async fn switch(&self, name: &str) -> Result<SwitchValue, Lost> {
-        let content: Result<Option<Vec<u8>>, Lost> = self.ask("read a switch", cmd("GET").arg(name)).await;
+        let mut owner = self.apart.get(name).unwrap_or(&self.connection).clone();
+        let mut get = cmd("GET");
+        let answer = get.arg(name).query_async(&mut owner);
+        let content: Result<Option<Vec<u8>>, Lost> = within(ANSWER_WAIT_MAX, "read a switch", answer).await;
         match content {
             Ok(content) => Ok(SwitchValue::parse(content.as_deref())),
             Err(Lost::Redis { source, .. }) if source.code() == Some(WRONG_TYPE) => {

@@ -10,7 +10,7 @@ use sluice_model::rollout::Rollout;
 
 use super::codec::{Pairs, alert_fields, rollout_fields, server_fields};
 use super::keys::Keys;
-use super::link::Writer;
+use super::writer::Writer;
 use crate::clock::millis;
 use crate::store::SERVERS_MAX;
 

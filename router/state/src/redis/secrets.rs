@@ -12,6 +12,8 @@ use super::url::{Login, Password, TlsFiles, Url};
 
 /// Longest file that is read: a bundle of all roots of a system has 250 KB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The first line of a certificate in PEM (RFC 7468 section 5.1).
+const CERTIFICATE_BEGINS: &str = "-----BEGIN CERTIFICATE-----";
 
 /// Why a password or a certificate cannot be had. Never shows what was read.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +30,9 @@ pub enum SecretFault {
         #[source]
         source: std::io::Error,
     },
+    /// The file holds no certificate.
+    #[error("{} holds no certificate in PEM", .0.display())]
+    NotACertificate(PathBuf),
     /// The file is no password.
     #[error("{} is not the file of a password: one line of text", .0.display())]
     NotAPassword(PathBuf),
@@ -83,11 +88,17 @@ fn password(path: &Path) -> Result<String, SecretFault> {
 }
 
 fn certificates(files: &TlsFiles) -> Result<TlsCertificates, SecretFault> {
-    let pair = files.pair.as_ref().map(|(cert, key)| {
-        Ok(ClientTlsConfig { client_cert: bytes(cert)?, client_key: bytes(key)? })
-    });
-    let root_cert = files.ca.as_deref().map(bytes).transpose()?;
+    let pair = files.pair.as_ref();
+    let pair = pair.map(|(cert, key)| Ok(ClientTlsConfig { client_cert: pem(cert)?, client_key: bytes(key)? }));
+    let root_cert = files.ca.as_deref().map(pem).transpose()?;
     Ok(TlsCertificates { client_tls: pair.transpose()?, root_cert })
+}
+
+/// Certificates. A file of something else would be taken as none of them, and found out at each connect.
+fn pem(path: &Path) -> Result<Vec<u8>, SecretFault> {
+    let bytes = bytes(path)?;
+    let has_one = String::from_utf8_lossy(&bytes).contains(CERTIFICATE_BEGINS);
+    if has_one { Ok(bytes) } else { Err(SecretFault::NotACertificate(path.to_owned())) }
 }
 
 fn bytes(path: &Path) -> Result<Vec<u8>, SecretFault> {

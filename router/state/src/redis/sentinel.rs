@@ -42,9 +42,11 @@ impl Sentinels {
 
     /// The master, which says itself that it is one.
     pub(super) async fn master(&self, dialer: &Dialer) -> Result<Host, Lost> {
-        let master = self.ask(dialer, &Connections::default()).await.ok_or_else(|| Lost::NoMaster(self.master.clone()))?;
+        let master =
+            self.ask(dialer, &Connections::default()).await.ok_or_else(|| Lost::NoMaster(self.master.clone()))?;
         let mut connection = dialer.redis(&master).await?;
-        let role: Vec<Value> = within(ANSWER_WAIT_MAX, "ask for the role", cmd("ROLE").query_async(&mut connection)).await?;
+        let role: Vec<Value> =
+            within(ANSWER_WAIT_MAX, "ask for the role", cmd("ROLE").query_async(&mut connection)).await?;
         if role.first() != Some(&Value::BulkString(b"master".to_vec())) {
             return Err(Lost::NotMaster(master));
         }

@@ -15,8 +15,10 @@ use super::content::{Content, Held};
 use super::disk::{Disk, Document};
 use super::keys::{Change, Keys, Names};
 use super::lease::Membership;
-use super::link::{Lost, Target, Writer};
+use super::link::Lost;
 use super::scripts::Scripts;
+use super::target::Target;
+use super::writer::Writer;
 use crate::clock::{millis, now_ms};
 use crate::event::{Event, Health};
 use crate::outbox::Outbox;
@@ -134,16 +136,16 @@ impl Supervisor {
         let watched = self.keys.switches_watched();
         self.tell_watched().await;
         let connected = async {
-            let connections = self.target.connect(&self.keys).await?;
+            let (connections, misled) = self.target.connect(&self.keys, &self.tracker).await?;
             let reader = self.take_over(&connections).await?;
-            Ok((connections, reader))
+            Ok((connections, misled, reader))
         };
-        let (connections, reader) = match connected.await {
+        let (connections, misled, reader) = match connected.await {
             Ok(connected) => connected,
             Err(lost) => return lost,
         };
         self.report_up(&connections.writer).await;
-        self.follow(&connections, &reader, refreshes, watched).await
+        self.follow(&connections, &reader, refreshes, watched, misled).await
     }
 
     async fn report_up(&mut self, writer: &Writer) {

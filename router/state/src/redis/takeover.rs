@@ -5,9 +5,10 @@ use std::time::Duration;
 use redis::cmd;
 use tokio::time::Instant;
 
-use super::link::{ANSWER_WAIT_MAX, Connections, Lost, within};
+use super::link::{ANSWER_WAIT_MAX, Lost, within};
 use super::reader::{Loaded, Reader};
 use super::supervisor::{LEASES_HELD, Supervisor};
+use super::target::Connections;
 
 /// How long a store may be without its data before it is refilled from here: a restart may still be loading it, and
 /// a failover may still bring it.
@@ -20,7 +21,7 @@ const FIRST_EPOCH: u64 = 1;
 impl Supervisor {
     /// Takes the content of the store over and tells of it, or refuses it.
     pub(super) async fn take_over(&mut self, connections: &Connections) -> Result<Reader, Lost> {
-        let reader = Reader::new(connections.reader.clone(), self.keys.clone());
+        let reader = Reader::new(connections, self.keys.clone());
         let mut loaded = reader.load().await?;
         if loaded.epoch.is_none() && self.held.lock().holds_nothing() {
             self.initialise(connections).await?;

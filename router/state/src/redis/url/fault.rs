@@ -46,8 +46,10 @@ pub enum UrlFault {
     #[error("a store URL has no fragment: write # in a password as %23")]
     Fragment,
     /// An option that does not exist.
-    #[error("option {number} is unknown: there are user, password_env, password_file, sentinel_user, \
-             sentinel_password_env, sentinel_password_file, ca, cert and key")]
+    #[error(
+        "option {number} is unknown: there are user, password_env, password_file, sentinel_user, \
+             sentinel_password_env, sentinel_password_file, ca, cert and key"
+    )]
     Option {
         /// Its place, from 1. Its name may be the rest of a password with an unescaped `?`.
         number: usize,
