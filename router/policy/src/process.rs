@@ -218,7 +218,7 @@ pub struct StoreConfig {
 pub enum StoreUrl {
     /// In this process, in the data folder.
     Embedded,
-    /// A Redis server: `redis://` or `rediss://`. May hold a password; `Debug` hides it.
+    /// A Redis, in any topology: `redis://`, `rediss+sentinel://` and so on. May hold a password; `Debug` hides it.
     Redis(String),
 }
 

@@ -65,9 +65,12 @@ const STORE: Shape = Shape::new(
     &[
         Key::default(
             "url",
-            Form::Text("`embedded`, `redis://..` or `rediss://..`", r"^(embedded|rediss?://\S+)$"),
+            Form::Text(
+                "`embedded`, `redis://..`, `redis+sentinel://..` or `redis-cluster://..`; `rediss..` for TLS",
+                r"^(embedded|rediss?(\+sentinel|-cluster)?://\S+)$",
+            ),
             "\"embedded\"",
-            "Where the state is; a URL is `redis://[user:password@]host:port[/db]`",
+            "Where the state is; a URL is `redis://[user:password@]host:port[/db]`, other forms and TLS: docs/store.md",
         ),
         Key::default("edge", Form::Name, "\"main\"", "Name of the fleet; routers with the same one share their state"),
         Key::default(
@@ -225,17 +228,24 @@ fn store<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<StoreConfi
     Some(StoreConfig { url, edge, switches: switches.unwrap_or(default.switches) })
 }
 
+/// How the URL of a store begins: one server, Sentinels, a Cluster, each with and without TLS.
+const STORE_SCHEMES: [&str; 6] =
+    ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis-cluster", "rediss-cluster"];
+
 /// Never repeats the URL: it may hold a password.
 fn store_url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<StoreUrl> {
     let Named { text, place } = text(reader, value)?;
     if text == "embedded" {
         return Some(StoreUrl::Embedded);
     }
-    let rest = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
-    if rest.is_some_and(|rest| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control())) {
+    let known = text.split_once("://").filter(|(scheme, _)| STORE_SCHEMES.contains(scheme));
+    let fits = |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control());
+    // What stands behind the scheme is read by whoever connects.
+    if known.is_some_and(|(_, rest)| fits(rest)) {
         return Some(StoreUrl::Redis(text));
     }
-    reader.fault(&place, "this is no store", "write \"embedded\", \"redis://host:6379\" or \"rediss://host:6379\"");
+    let hint = "write \"embedded\", \"redis://host:6379\" or \"rediss://host:6379\"; for Sentinel and Cluster see docs/store.md";
+    reader.fault(&place, "this is no store", hint);
     None
 }
 

@@ -36,7 +36,16 @@ fn stores_are_embedded_or_redis() {
     assert_eq!(config.store.url, StoreUrl::Redis("redis://user:secret@host:6379/1".into()));
     let shown = format!("{config:?}");
     assert!(!shown.contains("secret") && shown.contains("@host:6379"), "{shown}");
-    for url in ["redis:/user:secret@host", "http://user:secret@host", "rediss://", "redis://user:secret@a b"] {
+    for url in ["rediss://h", "redis+sentinel://a,b/master", "rediss-cluster://a:7000,b?ca=/etc/ca.pem"] {
+        assert_eq!(read(&format!("store.url = \"{url}\"")).unwrap().store.url, StoreUrl::Redis(url.into()));
+    }
+    for url in [
+        "redis:/user:secret@host",
+        "redis+cluster://user:secret@host",
+        "http://user:secret@host",
+        "rediss://",
+        "redis://user:secret@a b",
+    ] {
         let faults = read(&format!("[store]\nurl = \"{url}\"")).unwrap_err();
         let shown = faults.to_string();
         assert!(shown.starts_with("sluice.toml:2:7: this is no store") && !shown.contains("secret"), "{shown}");
