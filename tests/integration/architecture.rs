@@ -53,6 +53,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("sluice-model", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile"]),
     ("sluice-policy", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile"]),
     ("sluice-wasm", &["tokio", "tokio-util", "hyper"]),
+    ("sluice-flagd", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile", "rand"]),
 ];
 
 const ARCHITECTURE_LINES_MAX: usize = 150;
