@@ -207,6 +207,12 @@ impl FlagSet {
         self.flags.get(key).map(Flag::summary)
     }
 
+    /// The value of one variant of one flag.
+    pub fn variant(&self, key: &str, name: &str) -> Option<&Value> {
+        let variants = &self.flags.get(key)?.definition.variants;
+        variants.iter().find(|(variant, _)| variant == name).map(|(_, value)| value)
+    }
+
     /// Flags that answer PARSE_ERROR, and why.
     pub fn flag_faults(&self) -> &[FlagFault] {
         &self.faults

@@ -18,6 +18,17 @@ pub fn parse_switch(text: &str) -> Option<bool> {
     }
 }
 
+/// Longest name that becomes a part of a key, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// True if a switch, or anything else that becomes a part of a key, can have this name: letters, digits, `_`, `.`, `-`,
+/// nothing that means something in a Redis key, pattern or hash tag.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+}
+
 /// How a switch is written: `true` or `false`.
 #[must_use]
 pub const fn switch_text(value: bool) -> &'static str {
@@ -27,6 +38,14 @@ pub const fn switch_text(value: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_have_nothing_that_means_something_in_a_key() {
+        assert!(is_name("featureFlags") && is_name(&"x".repeat(NAME_BYTES_MAX)));
+        for name in ["", "a b", "a{b}", "a*", "a:b", "\u{e4}", &"x".repeat(NAME_BYTES_MAX + 1)] {
+            assert!(!is_name(name), "{name:?}");
+        }
+    }
 
     #[test]
     fn switches_read_what_people_write() {

@@ -51,6 +51,13 @@ impl Fault {
     }
 }
 
+/// The line of `text` at this place, both from 1, with a caret under the column: two lines of text.
+#[must_use]
+pub fn excerpt_at(text: &str, line: usize, column: usize) -> String {
+    let shown = text.lines().nth(line.saturating_sub(1)).unwrap_or_default();
+    excerpt(line, shown, column.saturating_sub(1).min(shown.chars().count()), 1)
+}
+
 /// `line` under its number, and a caret `width` wide after `before` characters of it.
 fn excerpt(number: usize, line: &str, before: usize, width: usize) -> String {
     let cut = if before > EXCERPT_CHARS_MAX { before - EXCERPT_CHARS_BEFORE } else { 0 };
@@ -128,6 +135,12 @@ mod tests {
         let lines: Vec<&str> = fault.excerpt.lines().collect();
         assert_eq!(lines[0].chars().count(), "    1 | ".len() + EXCERPT_CHARS_MAX);
         assert_eq!(lines[0].find('X'), lines[1].find('^'));
+    }
+
+    #[test]
+    fn a_place_is_shown_in_any_text() {
+        assert_eq!(excerpt_at("{\n  \"ä\": x\n}", 2, 8), "    2 |   \"ä\": x\n      |        ^");
+        assert_eq!(excerpt_at("", 7, 9), "    7 | \n      | ^");
     }
 
     #[test]

@@ -45,11 +45,12 @@ pub use process::{
     AccessLog, AdminConfig, ChainTrace, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, Secret,
     SinkConfig, SinkKind, SmtpConfig, SmtpEncryption, StoreConfig, StoreUrl, Underscores,
 };
-pub use read::{parse, parse_plugin_tests, parse_process};
+pub use read::{nearest, parse, parse_plugin_tests, parse_process};
 pub use route::{
     Builtin, Found, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
     ValuePattern, WeightedUpstream,
 };
+pub use units::{UnitFault, duration};
 pub use upstream::{Balance, Protocol, Servers, StaticServer, Upstream};
 
 /// One file as it was read from disk.

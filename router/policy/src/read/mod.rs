@@ -42,6 +42,7 @@ use self::expectation::TestDraft;
 use self::keys::{Keys, entries};
 use self::names::{Index, Names};
 use self::plugin::PluginDraft;
+pub use self::reader::nearest;
 use self::reader::{Reader, Value};
 use self::rollout::RolloutDraft;
 use self::route::RouteDraft;

@@ -200,7 +200,8 @@ pub(crate) fn choice_hint(word: &str, known: &[&str]) -> String {
 
 /// The word of `known` that differs from `word` in at most two fifths of its characters: `pahts` still finds `path`,
 /// and two words of two letters are never similar.
-pub(crate) fn nearest<'c>(word: &str, known: &[&'c str]) -> Option<&'c str> {
+#[must_use]
+pub fn nearest<'c>(word: &str, known: &[&'c str]) -> Option<&'c str> {
     if word.len() > SIMILAR_BYTES_MAX {
         return None;
     }
