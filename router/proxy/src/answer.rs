@@ -82,7 +82,7 @@ impl ResponseBody {
     /// hyper drops what it has buffered when a body fails. It flushes whenever a body is not ready, so the client gets
     /// what came before the fault if the fault waits for one turn.
     fn fail(&mut self, fault: BodyFault, cx: &Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
-        self.exchange.record.broke_off(fault.reason());
+        self.exchange.record.server_broke_off(fault.reason());
         self.exchange.finish();
         self.fault = Some(fault);
         cx.waker().wake_by_ref();

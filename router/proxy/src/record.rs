@@ -22,6 +22,7 @@ pub(crate) struct Record {
     status: Cell<Option<u16>>,
     reason: Cell<Option<Reason>>,
     bytes_out: Cell<u64>,
+    is_broken_off: Cell<bool>,
     is_abandoned: Cell<bool>,
     is_closed: Cell<bool>,
 }
@@ -44,6 +45,12 @@ impl Record {
     /// The response broke off after its head, for this reason.
     pub(crate) fn broke_off(&self, reason: Reason) {
         self.reason.set(Some(reason));
+    }
+
+    /// The server broke its response off, for this reason.
+    pub(crate) fn server_broke_off(&self, reason: Reason) {
+        self.is_broken_off.set(true);
+        self.broke_off(reason);
     }
 
     /// Bytes of the response's body went out.
@@ -69,6 +76,7 @@ impl Record {
         let worker = &exchange.connection.worker;
         let finished = Finished {
             status: self.status.get().filter(|_| !self.is_abandoned.get()),
+            is_broken_off: self.is_broken_off.get(),
             took: exchange.started.elapsed(),
             bytes_in: exchange.upload().map_or(0, |upload| upload.bytes()),
             bytes_out: self.bytes_out.get(),

@@ -9,11 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use sluice_model::flag::switch_text;
 
 use crate::limiter::Limiters;
-use crate::rollout::RolloutCell;
+use crate::rollout::{RolloutCell, Variants};
 use crate::servers::ServersCell;
 use crate::upstream::UpstreamCell;
 
-/// One value that plugins may be told of, under its logical key (`flag:NAME`, `rollout:NAME`).
+/// One value that plugins may be told of, under its logical key (`flag:NAME`, `flags:SET`, `rollout:NAME`).
 #[derive(Debug)]
 pub struct StateCell {
     key: String,
@@ -117,13 +117,25 @@ impl Cells {
         names.into_iter().map(|name| (name.clone(), self.switch(&name))).collect()
     }
 
+    /// Applies the document of a flag set; `None` = the set is gone. It is the caller's to know that plugins can live with
+    /// it, as with a rollout.
+    pub fn apply_flags(&self, set: &str, document: Option<&str>) {
+        self.state(&flags_key(set)).write(document);
+    }
+
+    /// The document of a flag set, as plugins read it; `None` = no such set.
+    #[must_use]
+    pub fn flags(&self, set: &str) -> Option<Arc<str>> {
+        self.state(&flags_key(set)).read().1
+    }
+
     /// The cell of a rollout, made on first use; the variant names are those of its policy.
     #[must_use]
-    pub fn rollout(&self, name: &str, stable: &str, canary: &str) -> Arc<RolloutCell> {
+    pub fn rollout(&self, name: &str, variants: Variants) -> Arc<RolloutCell> {
         let state = self.state(&format!("rollout:{name}"));
         let mut rollouts = self.rollouts.write().unwrap_or_else(PoisonError::into_inner);
         let cell = rollouts.entry(name.to_owned()).or_insert_with(|| Arc::new(RolloutCell::new(name, state)));
-        cell.set_variants(stable, canary);
+        cell.set_variants(variants);
         Arc::clone(cell)
     }
 
@@ -165,9 +177,16 @@ impl Cells {
 }
 
 const FLAG_PREFIX: &str = "flag:";
+const FLAGS_PREFIX: &str = "flags:";
 
 fn flag_key(name: &str) -> String {
     format!("{FLAG_PREFIX}{name}")
+}
+
+/// The logical state key of a flag set.
+#[must_use]
+pub fn flags_key(set: &str) -> String {
+    format!("{FLAGS_PREFIX}{set}")
 }
 
 #[cfg(test)]
@@ -189,10 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_set_is_told_under_its_own_key() {
+        let cells = Cells::new();
+        assert_eq!(cells.flags("shop"), None);
+        cells.apply_flags("shop", Some("{}"));
+        assert_eq!(cells.state("flags:shop").read().1.as_deref(), Some("{}"));
+        let before = cells.version();
+        cells.apply_flags("shop", Some("{}"));
+        assert_eq!(cells.version(), before, "the same document is no news");
+        cells.apply_flags("shop", None);
+        assert_eq!(cells.flags("shop"), None);
+    }
+
+    #[test]
     fn switches_lists_flags_only() {
         let cells = Cells::new();
+        cells.apply_flags("shop", Some("{}"));
         cells.apply_switch("featureFlags", Some(false));
-        let _cell = cells.rollout("demo", "stable", "canary");
+        let _cell = cells.rollout("demo", Variants::two("stable", "canary"));
         assert_eq!(cells.switches(), vec![("featureFlags".to_owned(), Some(false))]);
     }
 }

@@ -3,18 +3,12 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Upper bounds of the buckets, in microseconds; the last bucket has none. The default buckets of Prometheus' clients
-/// (5 ms to 10 s), with three more below, where a proxy on the machine of its servers answers.
-pub const LATENCY_BOUNDS_MICROS: [u64; 14] = [
-    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
-    10_000_000,
-];
-const BUCKETS: usize = LATENCY_BOUNDS_MICROS.len() + 1;
+pub use sluice_model::stats::{LATENCY_BOUNDS_MICROS, LATENCY_BUCKETS};
 
 /// One worker's histogram.
 #[derive(Debug, Default)]
 pub struct Latency {
-    buckets: [AtomicU64; BUCKETS],
+    buckets: [AtomicU64; LATENCY_BUCKETS],
     micros: AtomicU64,
 }
 
@@ -22,7 +16,7 @@ pub struct Latency {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LatencyTotals {
     /// By [`LATENCY_BOUNDS_MICROS`], not cumulative; the last one is above all bounds.
-    pub buckets: [u64; BUCKETS],
+    pub buckets: [u64; LATENCY_BUCKETS],
     /// Sum of all, microseconds.
     pub micros: u64,
 }

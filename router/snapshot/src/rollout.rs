@@ -6,11 +6,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
 use sluice_model::alert::AlertId;
 use sluice_model::rollout::{Rollout, RolloutState};
 
+pub use self::document::Variants;
 use crate::cells::StateCell;
+
+mod document;
 
 /// An abort that the store has not confirmed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +39,7 @@ pub struct RolloutCell {
 struct Inner {
     view: Option<Arc<Rollout>>,
     pending: Vec<PendingAbort>,
-    stable: Arc<str>,
-    canary: Arc<str>,
+    variants: Variants,
     /// Plugins keep the document they have: they refused the one of this view.
     untold: bool,
 }
@@ -54,7 +55,7 @@ impl RolloutCell {
         &self.name
     }
 
-    /// True while nothing may go to the canary, whatever a plugin said.
+    /// True while nothing but stable may serve, whatever a plugin said.
     #[must_use]
     pub fn is_aborted(&self) -> bool {
         self.aborted.load(Ordering::Acquire)
@@ -102,7 +103,7 @@ impl RolloutCell {
             return None;
         }
         let pending = inner.pending.iter().any(|pending| !rollout.seen_aborts.contains(&pending.id));
-        Some(inner.document(rollout, pending || rollout.state == RolloutState::Aborted))
+        Some(document::write(&inner.variants, rollout, pending || rollout.state == RolloutState::Aborted))
     }
 
     /// Applies what the store says. An older epoch than the one known changes nothing.
@@ -123,10 +124,9 @@ impl RolloutCell {
         self.settle(&inner);
     }
 
-    pub(crate) fn set_variants(&self, stable: &str, canary: &str) {
+    pub(crate) fn set_variants(&self, variants: Variants) {
         let mut inner = self.lock();
-        inner.stable = Arc::from(stable);
-        inner.canary = Arc::from(canary);
+        inner.variants = variants;
         self.tell_plugins(&inner);
     }
 
@@ -153,7 +153,7 @@ impl RolloutCell {
 
     fn tell_plugins(&self, inner: &Inner) {
         if let (Some(view), false) = (&inner.view, inner.untold) {
-            self.state.write(Some(&inner.document(view, self.is_aborted())));
+            self.state.write(Some(&document::write(&inner.variants, view, self.is_aborted())));
         }
     }
 }
@@ -161,21 +161,6 @@ impl RolloutCell {
 impl Inner {
     fn is_newer_than(&self, rollout: &Rollout) -> bool {
         self.view.as_ref().is_some_and(|view| rollout.epoch < view.epoch)
-    }
-
-    /// The state document of the contract: `weight_bps` is what counts now, 0 while aborted.
-    fn document(&self, view: &Rollout, aborted: bool) -> String {
-        let (state, weight_bps) =
-            if aborted { (RolloutState::Aborted, 0) } else { (view.state, view.effective_weight().get()) };
-        let document = json!({
-            "state": state,
-            "weight_bps": weight_bps,
-            "salt": view.salt,
-            "epoch": view.epoch,
-            "stable": &*self.stable,
-            "canary": &*self.canary,
-        });
-        document.to_string()
     }
 }
 
@@ -207,7 +192,7 @@ mod tests {
     #[test]
     fn a_local_abort_outlives_older_values_and_ends_with_a_resume_that_has_seen_it() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         let running = quarter();
         cell.apply(running.clone());
         let id = AlertId::derive(&["one"]);
@@ -234,7 +219,7 @@ mod tests {
     #[test]
     fn a_resume_lifts_only_the_aborts_it_has_seen() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         let running = quarter();
         cell.apply(running.clone());
         let (first, second) = (AlertId::derive(&["one"]), AlertId::derive(&["two"]));
@@ -251,7 +236,7 @@ mod tests {
     #[test]
     fn plugins_read_weight_zero_while_aborted() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         cell.apply(quarter());
         let text = |cells: &Cells| cells.state("rollout:demo").read().1.unwrap().to_string();
         assert!(text(&cells).contains("\"weight_bps\":2500"));
@@ -262,7 +247,7 @@ mod tests {
     #[test]
     fn a_preview_is_what_plugins_read_afterwards() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         let preview = cell.preview(&quarter()).unwrap();
         cell.apply(quarter());
         assert_eq!(cells.state("rollout:demo").read().1.as_deref(), Some(preview.as_str()));
@@ -276,7 +261,7 @@ mod tests {
     #[test]
     fn an_untold_abort_counts_for_the_host_alone() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         cell.apply(quarter());
         let told = cells.state("rollout:demo").read().1;
         let aborted = applied(&quarter(), &abort(&AlertId::derive(&["one"])));
@@ -290,7 +275,7 @@ mod tests {
     #[test]
     fn pending_aborts_are_bounded() {
         let cells = Cells::new();
-        let cell = cells.rollout("demo", "stable", "canary");
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
         for index in 0..=PENDING_ABORTS_MAX {
             cell.abort(&AlertId::derive(&[&index.to_string()]), "many");
         }

@@ -105,8 +105,8 @@ impl Route {
             body_size_phase: chain(|phases| phases.body_size).collect(),
             body_chunk_phase: chain(|phases| phases.body_chunk).collect(),
             response_phase: chain(|phases| phases.response).rev().collect(),
-            rollout: rollout.map(|rollout| cells.rollout(&rollout.name, &rollout.stable, &rollout.canary)),
-            traffic: traffic.route(&route.name, &variants),
+            rollout: rollout.map(|rollout| cells.rollout(&rollout.name, rollout.into())),
+            traffic: traffic.route(&route.name, rollout.map(|rollout| &*rollout.name), &variants),
             limiter: cells.limiters().route(&route.name, &route.limits),
         }
     }

@@ -1,31 +1,40 @@
 //! Counters of the traffic: one shard per worker, keyed by names, so that they survive every swap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sluice_model::stats::VariantStats;
+
+use self::books::Books;
+pub use self::route::{CLASSES, Finished, RouteTraffic, VariantTotals};
 use crate::decisions::Decisions;
-use crate::latency::{Latency, LatencyTotals};
 use crate::reason::Reason;
 
-/// Status classes that are counted apart: 1xx to 5xx, and requests that got no answer (the client left).
-pub const CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "aborted"];
+mod books;
+mod route;
 
 /// Counters of all routes, and of the process.
 #[derive(Debug)]
 pub struct Traffic {
     workers: usize,
-    routes: Mutex<BTreeMap<RouteKey, Arc<RouteTraffic>>>,
+    routes: Mutex<Routes>,
     shards: Vec<WorkerTraffic>,
     decisions: Decisions,
     /// Lines of the access log that its writer could not write.
     access_log_unwritten: AtomicU64,
 }
 
+#[derive(Debug, Default)]
+struct Routes {
+    open: BTreeMap<RouteKey, Arc<RouteTraffic>>,
+    closed: Books,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct RouteKey {
     route: String,
+    rollout: Option<String>,
     variants: Vec<String>,
 }
 
@@ -96,24 +105,42 @@ impl Traffic {
         }
     }
 
-    /// The counters of a route with these variants, the same ones for as long as the process lives.
+    /// The counters of a route with these variants of this rollout, the same ones for as long as the process lives.
     #[must_use]
-    pub fn route(&self, route: &str, variants: &[String]) -> Arc<RouteTraffic> {
-        let key = RouteKey { route: route.to_owned(), variants: variants.to_vec() };
-        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        let traffic = routes.entry(key).or_insert_with(|| Arc::new(RouteTraffic::new(route, variants, self.workers)));
-        Arc::clone(traffic)
+    pub fn route(&self, route: &str, rollout: Option<&str>, variants: &[String]) -> Arc<RouteTraffic> {
+        let named = rollout.map(ToOwned::to_owned);
+        let key = RouteKey { route: route.to_owned(), rollout: named, variants: variants.to_vec() };
+        let mut routes = self.lock();
+        let counters = || Arc::new(RouteTraffic::new(route, rollout, variants, self.workers));
+        Arc::clone(routes.open.entry(key).or_insert_with(counters))
     }
 
-    /// Forgets routes that no snapshot names any more.
+    /// Forgets routes that no snapshot names any more, but for what their rollouts did.
     pub fn prune(&self) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, route| Arc::strong_count(route) > 1);
+        let mut routes = self.lock();
+        let Routes { open, closed } = &mut *routes;
+        open.retain(|_, route| {
+            let is_named = Arc::strong_count(route) > 1;
+            if !is_named {
+                closed.close(route);
+            }
+            is_named
+        });
+        closed.keep(&open.values().filter_map(|route| route.rollout()).collect::<BTreeSet<_>>());
     }
 
     /// Counters of all routes.
     #[must_use]
     pub fn routes(&self) -> Vec<Arc<RouteTraffic>> {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.lock().open.values().cloned().collect()
+    }
+
+    /// What the variants of a rollout did since the start of the process, over all its routes. The sums only grow, until
+    /// no route belongs to the rollout any more.
+    #[must_use]
+    pub fn rollout_stats(&self, rollout: &str) -> BTreeMap<String, VariantStats> {
+        let routes = self.lock();
+        routes.closed.of(rollout, routes.open.values().map(|route| &**route))
     }
 
     /// Counters of one worker.
@@ -145,116 +172,9 @@ impl Traffic {
         let dropped = self.shards.iter().map(|worker| worker.access_log_dropped.load(Ordering::Relaxed));
         dropped.sum::<u64>() + self.access_log_unwritten.load(Ordering::Relaxed)
     }
-}
 
-/// Counters of one route.
-#[derive(Debug)]
-pub struct RouteTraffic {
-    route: String,
-    variants: Vec<String>,
-    shards: Vec<Shard>,
-}
-
-/// Rows of a shard: no variant first, then the route's variants in order.
-#[derive(Debug)]
-#[repr(align(128))]
-struct Shard {
-    rows: Vec<Row>,
-}
-
-#[derive(Debug, Default)]
-struct Row {
-    classes: [AtomicU64; CLASSES.len()],
-    latency: Latency,
-    bytes_in: AtomicU64,
-    bytes_out: AtomicU64,
-}
-
-/// A request that is over.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Finished {
-    /// Its status; `None` = the client left first.
-    pub status: Option<u16>,
-    /// From its head to the last byte of the response.
-    pub took: Duration,
-    /// Bytes of its body.
-    pub bytes_in: u64,
-    /// Bytes of the response's body.
-    pub bytes_out: u64,
-}
-
-/// What one route did with one variant, summed over the workers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct VariantTotals {
-    /// The variant; `None` = no variant was chosen.
-    pub variant: Option<String>,
-    /// Requests by [`CLASSES`].
-    pub classes: [u64; CLASSES.len()],
-    /// From a request's head to its response's last byte.
-    pub latency: LatencyTotals,
-    /// Bytes of request bodies.
-    pub bytes_in: u64,
-    /// Bytes of response bodies.
-    pub bytes_out: u64,
-}
-
-impl VariantTotals {
-    /// Adds the figures of `other`; the variant stays.
-    pub fn add(&mut self, other: &Self) {
-        for (sum, count) in self.classes.iter_mut().zip(other.classes) {
-            *sum += count;
-        }
-        self.latency.add(&other.latency);
-        self.bytes_in += other.bytes_in;
-        self.bytes_out += other.bytes_out;
-    }
-}
-
-impl RouteTraffic {
-    fn new(route: &str, variants: &[String], workers: usize) -> Self {
-        let shard = || Shard { rows: (0..=variants.len()).map(|_| Row::default()).collect() };
-        let shards = (0..workers).map(|_| shard()).collect();
-        Self { route: route.to_owned(), variants: variants.to_vec(), shards }
-    }
-
-    /// Name of the route.
-    #[must_use]
-    pub fn route(&self) -> &str {
-        &self.route
-    }
-
-    /// Counts a finished request: `variant` indexes the route's variants.
-    pub fn finished(&self, worker: usize, variant: Option<usize>, finished: &Finished) {
-        let row = &self.shards[worker].rows[variant.map_or(0, |index| index + 1)];
-        let class = finished.status.map_or(CLASSES.len() - 1, |status| usize::from(status / 100).clamp(1, 5) - 1);
-        row.classes[class].fetch_add(1, Ordering::Relaxed);
-        row.latency.observe(finished.took);
-        row.bytes_in.fetch_add(finished.bytes_in, Ordering::Relaxed);
-        row.bytes_out.fetch_add(finished.bytes_out, Ordering::Relaxed);
-    }
-
-    /// The totals, no variant first.
-    #[must_use]
-    pub fn totals(&self) -> Vec<VariantTotals> {
-        let mut totals: Vec<VariantTotals> = std::iter::once(None)
-            .chain(self.variants.iter().cloned().map(Some))
-            .map(|variant| VariantTotals { variant, ..VariantTotals::default() })
-            .collect();
-        for shard in &self.shards {
-            for (total, row) in totals.iter_mut().zip(&shard.rows) {
-                add(&mut total.classes, &row.classes);
-                row.latency.add_to(&mut total.latency);
-                total.bytes_in += row.bytes_in.load(Ordering::Relaxed);
-                total.bytes_out += row.bytes_out.load(Ordering::Relaxed);
-            }
-        }
-        totals
-    }
-}
-
-fn add<const N: usize>(sums: &mut [u64; N], values: &[AtomicU64; N]) {
-    for (sum, value) in sums.iter_mut().zip(values) {
-        *sum += value.load(Ordering::Relaxed);
+    fn lock(&self) -> MutexGuard<'_, Routes> {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -262,30 +182,55 @@ fn add<const N: usize>(sums: &mut [u64; N], values: &[AtomicU64; N]) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn requests_are_counted_by_variant_class_and_latency() {
-        let traffic = Traffic::new(2);
-        let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
-        let of = |status, took| Finished { status, took, bytes_in: 3, bytes_out: 4 };
-        route.finished(0, Some(1), &of(Some(200), Duration::from_micros(500)));
-        route.finished(1, Some(1), &of(Some(503), Duration::from_micros(501)));
-        route.finished(1, None, &of(None, Duration::from_secs(60)));
-        let totals = route.totals();
-        assert_eq!(totals[2].variant.as_deref(), Some("canary"));
-        assert_eq!((totals[2].classes[1], totals[2].classes[4]), (1, 1));
-        assert_eq!((totals[2].latency.count(), totals[2].latency.micros), (2, 1_001));
-        assert_eq!((totals[2].bytes_in, totals[2].bytes_out), (6, 8));
-        assert_eq!((totals[0].classes[5], totals[0].latency.count()), (1, 1));
+    const DEMO: Option<&str> = Some("demo");
+
+    fn variants() -> Vec<String> {
+        vec!["stable".to_owned(), "canary".to_owned()]
+    }
+
+    fn answered() -> Finished {
+        Finished { status: Some(204), ..Finished::default() }
     }
 
     #[test]
     fn a_route_keeps_its_counters_until_nobody_names_it() {
         let traffic = Traffic::new(1);
-        let route = traffic.route("app", &[]);
-        route.finished(0, None, &Finished { status: Some(204), ..Finished::default() });
-        assert_eq!(traffic.route("app", &[]).totals(), route.totals());
+        let route = traffic.route("app", None, &[]);
+        route.finished(0, None, &answered());
+        assert_eq!(traffic.route("app", None, &[]).totals(), route.totals());
         drop(route);
         traffic.prune();
         assert!(traffic.routes().is_empty());
+    }
+
+    #[test]
+    fn figures_of_a_rollout_are_those_of_all_its_routes() {
+        let traffic = Traffic::new(2);
+        let (app, api) = (traffic.route("app", DEMO, &variants()), traffic.route("api", DEMO, &variants()));
+        let other = traffic.route("app", Some("other"), &variants());
+        app.finished(0, Some(1), &answered());
+        api.finished(1, Some(1), &Finished { status: Some(500), ..Finished::default() });
+        other.finished(0, Some(1), &answered());
+        app.finished(0, None, &answered());
+        app.add(0, 1, "upload-alert/oversize", 2);
+        let stats = traffic.rollout_stats("demo");
+        assert_eq!((stats["canary"].requests, stats["canary"].errors), (2, 1));
+        assert_eq!(stats["canary"].counters["upload-alert/oversize"], 2);
+        assert_eq!(stats["stable"].requests, 0, "a request without a variant belongs to none");
+        assert!(traffic.rollout_stats("none").is_empty());
+    }
+
+    #[test]
+    fn figures_of_a_rollout_outlive_a_route_that_is_no_more() {
+        let traffic = Traffic::new(1);
+        let (app, api) = (traffic.route("app", DEMO, &variants()), traffic.route("api", DEMO, &variants()));
+        app.finished(0, Some(0), &answered());
+        drop(app);
+        traffic.prune();
+        api.finished(0, Some(0), &answered());
+        assert_eq!(traffic.rollout_stats("demo")["stable"].requests, 2);
+        drop(api);
+        traffic.prune();
+        assert!(traffic.rollout_stats("demo").is_empty(), "the rollout is no more");
     }
 }

@@ -129,9 +129,9 @@ mod tests {
     #[test]
     fn a_finished_request_is_seen_with_its_labels() {
         let traffic = Traffic::new(1);
-        let route = traffic.route("app", &["stable".to_owned(), "canary".to_owned()]);
+        let route = traffic.route("app", None, &["stable".to_owned(), "canary".to_owned()]);
         let took = Duration::from_millis(2);
-        route.finished(0, Some(1), &Finished { status: Some(200), took, bytes_in: 3, bytes_out: 4 });
+        route.finished(0, Some(1), &Finished { status: Some(200), took, bytes_in: 3, bytes_out: 4, ..Finished::default() });
         traffic.worker(0).reasons.count(Reason::NoRoute);
         let text = text(&traffic);
         for line in [
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn a_route_whose_variants_changed_stands_once() {
         let traffic = Traffic::new(1);
-        let (old, new) = (traffic.route("app", &[]), traffic.route("app", &["stable".to_owned()]));
+        let (old, new) = (traffic.route("app", None, &[]), traffic.route("app", None, &["stable".to_owned()]));
         for route in [&old, &new] {
             route.finished(0, None, &Finished { status: Some(200), ..Finished::default() });
         }

@@ -90,7 +90,7 @@ fn assume(policy: &Policy, cells: &Cells, assumed: &Assumed) {
     }
     for rollout in &policy.rollouts {
         let weight = assumed.rollouts.get(&rollout.name).copied().unwrap_or(rollout.initial);
-        let cell = cells.rollout(&rollout.name, &rollout.stable, &rollout.canary);
+        let cell = cells.rollout(&rollout.name, rollout.into());
         cell.apply(Rollout::initial(weight, SALT.to_owned(), BY, 0));
     }
 }
