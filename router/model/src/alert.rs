@@ -8,6 +8,9 @@ use sha2::{Digest, Sha256};
 /// How long the same alert (rule, route, rollout run) stays quiet after it was raised.
 pub const ALERT_COOLDOWN_MS: u64 = 60_000;
 
+/// Ends the id of the notice that an alert is over.
+const RESOLVED: &str = "-resolved";
+
 /// Identity of an alert, 32 hex digits; retries of one alert carry one id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -29,6 +32,12 @@ impl AlertId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The id of the notice that the alert of this id is over.
+    #[must_use]
+    pub fn resolved(&self) -> Self {
+        Self(format!("{}{RESOLVED}", self.0))
     }
 
     /// An id read back from the store or an API path.
@@ -136,4 +145,39 @@ pub struct Alert {
     /// Router that raised it.
     #[serde(default)]
     pub router: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_of_its_parts_and_of_their_borders() {
+        let id = AlertId::derive(&["size", "app"]);
+        assert_eq!(id, AlertId::derive(&["size", "app"]));
+        assert!(id.as_str().len() == 32 && id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+        for other in [&["sizea", "pp"][..], &["size", "app", ""], &["app", "size"], &["sizeapp"], &[]] {
+            assert_ne!(AlertId::derive(other), id, "{other:?}");
+        }
+        assert_eq!(id.resolved().as_str(), format!("{id}-resolved"));
+    }
+
+    #[test]
+    fn words_of_a_status_read_back() {
+        for status in [AlertStatus::Firing, AlertStatus::Resolved] {
+            assert_eq!(AlertStatus::from_text(status.as_str()), Some(status));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{}\"", status.as_str()));
+        }
+        assert_eq!(AlertStatus::from_text("over"), None);
+    }
+
+    #[test]
+    fn an_alert_of_the_version_before_reads() {
+        let mut text = serde_json::to_value(Alert { rule: "size".into(), ..Alert::default() }).unwrap();
+        for later in ["status", "labels", "router"] {
+            assert!(text.as_object_mut().unwrap().remove(later).is_some());
+        }
+        let alert: Alert = serde_json::from_value(text).unwrap();
+        assert_eq!((alert.rule.as_str(), alert.status), ("size", AlertStatus::Firing));
+    }
 }

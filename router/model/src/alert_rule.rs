@@ -89,3 +89,17 @@ impl Metric {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_metrics_are_those_of_the_policy() {
+        for metric in Metric::ALL {
+            assert_eq!(serde_json::to_string(&metric).unwrap(), format!("\"{}\"", metric.as_str()));
+            assert!(!metric.unit().is_empty());
+        }
+        assert_eq!(Metric::ALL.iter().filter(|metric| metric.is_of_router()).count(), 2);
+    }
+}

@@ -1,15 +1,24 @@
-//! Analysis: is the canary good enough, by what the routers counted. Pure: figures in, judgement with its reasons out.
+//! Analysis: is the canary good enough, by what the routers counted. Pure: figures in, judgement with its reasons out
+//! (`judge`).
 
 use serde::{Deserialize, Serialize};
 
-use crate::stats::VariantStats;
+mod judge;
+
+#[cfg(test)]
+mod tests;
+
+/// Most failed judgements in a row that can be asked for; whoever keeps this many newest ones keeps enough.
+pub const FAILURES_MAX: u32 = 100;
+/// Most checks of one kind.
+pub const CHECKS_MAX: usize = 16;
 
 /// What a canary is held to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Analysis {
     /// How often it is judged, and over the figures of how long, ms.
     pub interval_ms: u64,
-    /// Requests of the canary in an interval below which there is no data.
+    /// Requests in an interval below which there is no data: of the canary, and of stable where it is compared with.
     pub min_samples: u64,
     /// What no data means.
     pub no_data: NoData,
@@ -118,14 +127,4 @@ pub struct Judgement {
     pub summary: String,
     /// When, ms since the Unix epoch.
     pub at_ms: u64,
-}
-
-impl Analysis {
-    /// Judges the canary by the figures of one interval.
-    #[must_use]
-    pub fn judge(&self, canary: &VariantStats, stable: &VariantStats, at_ms: u64) -> Judgement {
-        let _ = stable;
-        let outcome = if canary.requests < self.min_samples { Outcome::NoData } else { Outcome::Pass };
-        Judgement { outcome, samples: canary.requests, checks: Vec::new(), summary: String::new(), at_ms }
-    }
 }

@@ -19,3 +19,5 @@ pub mod silence;
 pub mod slots;
 pub mod stats;
 pub mod weight;
+
+mod show;

@@ -1,12 +1,19 @@
 //! Plans: the steps that a rollout goes through, and when it goes on. Pure: where it stands and what was seen in, what to do
-//! and why out.
+//! and why out (`decide`).
 
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Analysis, Judgement};
-use crate::rollout::{Command, Rollout};
+use crate::rollout::Command;
 use crate::slots::Share;
 use crate::weight::BasisPoints;
+
+mod decide;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
 /// Most steps of a plan.
 pub const STEPS_MAX: usize = 64;
@@ -29,7 +36,8 @@ pub struct Step {
     pub pause_ms: u64,
     /// Whether it ends by itself.
     pub gate: Gate,
-    /// How long it may last before the rollout is ended as it is by a failed analysis, ms; manual gates have none.
+    /// How long it may last before the rollout is ended as it is by a failed analysis, ms; a manual gate has none, since
+    /// nobody can say how long an operator takes.
     pub deadline_ms: Option<u64>,
 }
 
@@ -62,18 +70,10 @@ pub enum Decision {
     Do(Command, String),
 }
 
-/// What was seen since the step began.
+/// What was seen of a rollout.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Seen {
-    /// The newest judgements, oldest first; none yet = the first interval is not over.
+    /// The newest judgements, oldest first, at most [`crate::analysis::FAILURES_MAX`]. One counts once its whole interval
+    /// lies behind the rollout's last change: figures of another weight or of a run that was ended say nothing.
     pub judgements: Vec<Judgement>,
-}
-
-impl Plan {
-    /// What to do with `rollout` at `now_ms`.
-    #[must_use]
-    pub fn decide(&self, rollout: &Rollout, seen: &Seen, now_ms: u64) -> Decision {
-        let _ = (rollout, seen, now_ms);
-        Decision::Wait("it has no plan".to_owned())
-    }
 }

@@ -1,6 +1,7 @@
 //! Rollouts: the state machine that moves weight between variants.
 //!
-//! One function, [`Rollout::apply`], is the only way from one state to the next; both stores and every test use it.
+//! One function, [`Rollout::apply`], is the only way from one state to the next; both stores and every test use it. What is
+//! wanted stands in `command`, which state allows it in `transition`, what an older router wrote in `document`.
 
 use std::fmt;
 
@@ -9,8 +10,20 @@ use serde::{Deserialize, Serialize};
 use crate::alert::AlertId;
 use crate::audit::Author;
 use crate::plan::Position;
-use crate::slots::{Share, SlotError, SlotTable};
+use crate::slots::{Share, SlotTable};
 use crate::weight::BasisPoints;
+
+pub use self::command::{Begin, Command};
+use self::document::RolloutDocument;
+
+mod command;
+mod document;
+mod transition;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
 /// How many abort ids a rollout remembers, newest last, so that a replayed abort is told from a new one.
 pub const SEEN_ABORTS_MAX: usize = 16;
@@ -61,6 +74,7 @@ impl fmt::Display for RolloutState {
 
 /// A rollout as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RolloutDocument")]
 pub struct Rollout {
     /// Where it stands.
     pub state: RolloutState,
@@ -69,10 +83,8 @@ pub struct Rollout {
     /// Who owns which slots while it serves; the canary's are `weight_bps` of them.
     pub slots: SlotTable,
     /// Where it stands in its plan; `None` = it follows none, or has gone through it.
-    #[serde(default)]
     pub position: Option<Position>,
     /// What is rolled out, e.g. `v42`; may be empty.
-    #[serde(default)]
     pub release: String,
     /// Mixed into the bucket hash; a new release gets a new one.
     pub salt: String,
@@ -88,79 +100,6 @@ pub struct Rollout {
     pub changed_ms: u64,
     /// Ids of the aborts already applied, newest last, at most [`SEEN_ABORTS_MAX`].
     pub seen_aborts: Vec<AlertId>,
-}
-
-/// What someone wants of a rollout. A command that finds its end already reached changes nothing: it may be repeated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
-    /// `off` or `promoted` -> `running`: a new release begins.
-    Start(Begin),
-    /// `running` -> `paused`.
-    Pause,
-    /// `paused` or `aborted` -> `running`, with the weight before.
-    Resume,
-    /// `paused` or `aborted` -> `running`, from the first step on.
-    Restart(Begin),
-    /// Any state -> `aborted`, unless this id was applied before.
-    Abort {
-        /// The alert (or the operator's command) behind it.
-        id: AlertId,
-        /// One line for people.
-        reason: String,
-    },
-    /// `running` or `paused` -> `promoted`.
-    Promote,
-    /// New weights of these variants; the state stays, but `off` and `promoted` become `running`. Ends its plan. Refused while
-    /// aborted.
-    SetWeights(Vec<(Share, BasisPoints)>),
-    /// The plan goes on: to the step of this index, with its weights. Only while `running`, and only from the step before.
-    Advance {
-        /// Index of the step.
-        step: u16,
-        /// Its weights.
-        weights: Vec<(Share, BasisPoints)>,
-    },
-}
-
-/// How a release begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Begin {
-    /// Salt of the release: deals all users anew. `None` = it keeps the one it has.
-    pub salt: Option<String>,
-    /// Weights of the first step of its plan; `None` = it has no plan and keeps its weights.
-    pub first: Option<Vec<(Share, BasisPoints)>>,
-    /// What is rolled out; empty = not said.
-    pub release: String,
-}
-
-impl Command {
-    /// A new weight of the canary.
-    #[must_use]
-    pub fn set_weight(weight: BasisPoints) -> Self {
-        Self::SetWeights(vec![(Share::Canary, weight)])
-    }
-
-    const fn begin(&self) -> Option<&Begin> {
-        match self {
-            Self::Start(begin) | Self::Restart(begin) => Some(begin),
-            _ => None,
-        }
-    }
-
-    /// The verb, as the admin API names it.
-    #[must_use]
-    pub const fn verb(&self) -> &'static str {
-        match self {
-            Self::Start(_) => "start",
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Restart(_) => "resume from the start",
-            Self::Abort { .. } => "abort",
-            Self::Promote => "promote",
-            Self::SetWeights(_) => "set weight",
-            Self::Advance { .. } => "advance",
-        }
-    }
 }
 
 /// What a command did.
@@ -216,7 +155,7 @@ impl Rollout {
     ) -> Result<Applied, Refused> {
         let author = author.into();
         let Some(next) = self.transition(command, now_ms)? else { return Ok(Applied::Unchanged) };
-        let epoch = self.epoch + 1;
+        let epoch = self.epoch.saturating_add(1);
         let mut seen_aborts = self.seen_aborts.clone();
         if let Command::Abort { id, .. } = command {
             seen_aborts.push(id.clone());
@@ -227,14 +166,19 @@ impl Rollout {
             _ if !author.reason.is_empty() => author.reason,
             _ => command.verb(),
         };
-        let begin = command.begin();
+        let release = match command {
+            Command::Start(begin) => &begin.release,
+            Command::Restart(begin) if !begin.release.is_empty() => &begin.release,
+            _ => &self.release,
+        };
+        let salt = command.begin().and_then(|begin| begin.salt.as_ref()).unwrap_or(&self.salt);
         Ok(Applied::Changed(Self {
             state: next.state,
             weight_bps: next.slots.weight(&Share::Canary),
             slots: next.slots,
             position: next.position,
-            release: begin.map_or_else(|| self.release.clone(), |begin| one_line(&begin.release)),
-            salt: begin.and_then(|begin| begin.salt.clone()).unwrap_or_else(|| self.salt.clone()),
+            release: one_line(release),
+            salt: salt.clone(),
             epoch,
             run: if next.new_run { epoch } else { self.run },
             reason: one_line(reason),
@@ -254,114 +198,16 @@ impl Rollout {
         }
     }
 
-    /// The table of transitions; `None` = nothing to do.
-    fn transition(&self, command: &Command, now_ms: u64) -> Result<Option<Next>, Refused> {
-        use RolloutState::{Aborted, Off, Paused, Promoted, Running};
-        let refused = |hint| Err(Refused { verb: command.verb(), state: self.state, hint });
-        let to = |state| Next { state, slots: self.slots.clone(), position: self.position, new_run: false };
-        Ok(Some(match (command, self.state) {
-            (Command::Abort { id, .. }, _) if self.seen_aborts.contains(id) => return Ok(None),
-            (Command::Abort { .. }, _) => to(Aborted),
-            (Command::Start(begin), Off | Promoted) | (Command::Restart(begin), Paused | Aborted) => {
-                self.begun(begin, command, now_ms)?
-            }
-            (Command::Resume, Paused | Aborted) => {
-                // Time that an operator took is not the step's; after an abort the step is tried anew.
-                let resumed = |position: Position| Position {
-                    began_ms: if self.state == Paused {
-                        position.began_ms + now_ms.saturating_sub(self.changed_ms)
-                    } else {
-                        now_ms
-                    },
-                    ..position
-                };
-                Next { position: self.position.map(resumed), new_run: true, ..to(Running) }
-            }
-            (Command::Start(_) | Command::Resume, Running) => return Ok(None),
-            (Command::Start(_), Paused | Aborted) => return refused("resume it"),
-            (Command::Resume | Command::Restart(_), Off | Promoted) => return refused("start it"),
-            (Command::Restart(_), Running) => return refused("pause it first"),
-            (Command::Pause, Running) => to(Paused),
-            (Command::Pause, Paused) | (Command::Promote, Promoted) => return Ok(None),
-            (Command::Pause, _) => return refused("only a running rollout can be paused"),
-            (Command::Promote, Running | Paused) => {
-                Next { slots: SlotTable::canary(BasisPoints::FULL), position: None, ..to(Promoted) }
-            }
-            (Command::Promote, Off) => return refused("start it"),
-            (Command::Promote | Command::SetWeights(_), Aborted) => return refused("resume it first"),
-            (Command::SetWeights(weights), Running | Paused) if self.has(weights) => return Ok(None),
-            (Command::SetWeights(weights), state) => Next {
-                slots: self.reweighed(self.slots.clone(), weights, command)?,
-                position: None,
-                new_run: state == Off,
-                ..to(if state == Paused { Paused } else { Running })
-            },
-            (Command::Advance { step, weights }, Running) => {
-                if self.position.is_none_or(|position| position.step + 1 != *step) {
-                    return refused("it does not stand at the step before");
-                }
-                Next {
-                    slots: self.reweighed(self.slots.clone(), weights, command)?,
-                    position: Some(Position { step: *step, began_ms: now_ms }),
-                    ..to(Running)
-                }
-            }
-            (Command::Advance { .. }, _) => return refused("only a running rollout goes on"),
-        }))
+    /// True if this is what counts where someone holds `other`: the higher epoch does; of two changes that were made at the
+    /// same epoch, as on both sides of a split store, an abort.
+    #[must_use]
+    pub fn counts_over(&self, other: &Self) -> bool {
+        let is_aborted = |rollout: &Self| rollout.state == RolloutState::Aborted;
+        self.epoch > other.epoch || (self.epoch == other.epoch && (is_aborted(self) || !is_aborted(other)))
     }
-
-    /// At the first step of `begin`'s plan, or with the weights it had.
-    fn begun(&self, begin: &Begin, command: &Command, now_ms: u64) -> Result<Next, Refused> {
-        let (slots, position) = match &begin.first {
-            Some(weights) => {
-                let slots = self.reweighed(SlotTable::stable(), weights, command)?;
-                (slots, Some(Position { step: 0, began_ms: now_ms }))
-            }
-            None => (self.slots.clone(), None),
-        };
-        Ok(Next { state: RolloutState::Running, slots, position, new_run: true })
-    }
-
-    fn reweighed(
-        &self,
-        slots: SlotTable,
-        weights: &[(Share, BasisPoints)],
-        command: &Command,
-    ) -> Result<SlotTable, Refused> {
-        // Those that shrink first: what they give back the others may take.
-        let (shrinking, growing): (Vec<_>, Vec<_>) =
-            weights.iter().partition(|(share, weight)| *weight < slots.weight(share));
-        let changes = shrinking.into_iter().chain(growing);
-        let done = changes.into_iter().try_fold(slots, |slots, (share, weight)| slots.with(share, *weight));
-        done.map_err(|error| Refused {
-            verb: command.verb(),
-            state: self.state,
-            hint: match error {
-                SlotError::Pieces => "its slots are in too many pieces; start it anew",
-                SlotError::Above | SlotError::Syntax(_) => "the variants together would have more than 100 percent",
-            },
-        })
-    }
-
-    fn has(&self, weights: &[(Share, BasisPoints)]) -> bool {
-        self.position.is_none() && weights.iter().all(|(share, weight)| self.slots.weight(share) == *weight)
-    }
-}
-
-/// What a transition changes.
-struct Next {
-    state: RolloutState,
-    slots: SlotTable,
-    position: Option<Position>,
-    /// It begins to serve again.
-    new_run: bool,
 }
 
 /// `text` without line breaks, cut at [`LINE_BYTES_MAX`].
 fn one_line(text: &str) -> String {
     text[..text.floor_char_boundary(LINE_BYTES_MAX)].replace(char::is_control, " ")
 }
-
-#[cfg(test)]
-#[path = "rollout_tests.rs"]
-mod tests;

@@ -40,3 +40,45 @@ impl Silence {
             && is(&self.fingerprint, &alert.fingerprint)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNTIL_MS: u64 = 1_000;
+
+    fn alert() -> Alert {
+        Alert { rule: "size".into(), route: "app".into(), fingerprint: "demo".into(), ..Alert::default() }
+    }
+
+    fn silence() -> Silence {
+        Silence { until_ms: UNTIL_MS, ..Silence::default() }
+    }
+
+    #[test]
+    fn what_it_names_must_match_and_what_it_leaves_out_does() {
+        let some = |text: &str| Some(text.to_owned());
+        assert!(silence().covers(&alert(), 0), "it names nothing");
+        let all = Silence { rule: some("size"), route: some("app"), fingerprint: some("demo"), ..silence() };
+        assert!(all.covers(&alert(), 0));
+        for other in [
+            Silence { rule: some("siz"), ..all.clone() },
+            Silence { route: some("App"), ..all.clone() },
+            Silence { fingerprint: some(""), ..all },
+        ] {
+            assert!(!other.covers(&alert(), 0), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn it_ends_with_its_time() {
+        assert!(silence().covers(&alert(), UNTIL_MS - 1));
+        assert!(!silence().covers(&alert(), UNTIL_MS));
+    }
+
+    #[test]
+    fn what_it_leaves_out_need_not_be_written() {
+        let text = r#"{"id":"0a1b2c3d","until_ms":1000,"by":"ops","reason":"move"}"#;
+        assert!(serde_json::from_str::<Silence>(text).unwrap().covers(&alert(), 0));
+    }
+}

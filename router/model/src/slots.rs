@@ -26,6 +26,17 @@ pub enum Share {
     Other(String),
 }
 
+impl Share {
+    /// True for what can have a weight of its own. Names of variants have no white space, as the text of a table must.
+    fn is_weighable(&self) -> bool {
+        match self {
+            Self::Stable => false,
+            Self::Canary => true,
+            Self::Other(name) => !name.is_empty() && !name.starts_with('@') && !name.contains(char::is_whitespace),
+        }
+    }
+}
+
 const STABLE: &str = "@stable";
 const CANARY: &str = "@canary";
 
@@ -78,6 +89,9 @@ pub enum SlotError {
     /// The weights of all variants are above 100 %.
     #[error("the variants together would have more than 100 percent")]
     Above,
+    /// Stable, which has what the others leave, or a name that no variant can have.
+    #[error("`{0}` cannot be given a weight")]
+    Unweighable(Share),
     /// Too many changes; a new release begins a new table.
     #[error("the table of slots is in too many pieces: begin anew with `start`")]
     Pieces,
@@ -98,6 +112,13 @@ impl SlotTable {
             Run { share: Share::Stable, slots: SLOTS - weight.get() },
         ];
         Self(runs.into_iter().filter(|run| run.slots > 0).collect())
+    }
+
+    /// `slots`, if the canary has `weight` of them; else a table of one canary with that weight. So whoever sets a weight
+    /// need not know of slots: a router of the version before, or an operator by hand.
+    #[must_use]
+    pub fn agreeing(slots: Option<Self>, weight: BasisPoints) -> Self {
+        slots.filter(|slots| slots.weight(&Share::Canary) == weight).unwrap_or_else(|| Self::canary(weight))
     }
 
     /// The runs, from slot 0 on.
@@ -127,8 +148,12 @@ impl SlotTable {
     /// The table after `share` has `weight`: growing takes slots from stable only, shrinking gives them back to it.
     ///
     /// # Errors
-    /// [`SlotError::Above`] if stable has not enough left, [`SlotError::Pieces`] past [`SLOT_RUNS_MAX`].
+    /// [`SlotError::Above`] if stable has not enough left, [`SlotError::Pieces`] past [`SLOT_RUNS_MAX`],
+    /// [`SlotError::Unweighable`] for stable itself.
     pub fn with(&self, share: &Share, weight: BasisPoints) -> Result<Self, SlotError> {
+        if !share.is_weighable() {
+            return Err(SlotError::Unweighable(share.clone()));
+        }
         let has = self.weight(share).get();
         let runs = if weight.get() >= has {
             hand_over(self.0.iter().cloned(), &Share::Stable, share, weight.get() - has)?
@@ -181,7 +206,8 @@ impl FromStr for SlotTable {
             let share = Share::from(share.to_owned());
             sum += u32::from(slots);
             let is_repeated = runs.last().is_some_and(|last| last.share == share);
-            if slots == 0 || is_repeated || runs.len() == SLOT_RUNS_MAX {
+            let is_owner = share == Share::Stable || share.is_weighable();
+            if slots == 0 || !is_owner || is_repeated || runs.len() == SLOT_RUNS_MAX {
                 return Err(syntax());
             }
             runs.push(Run { share, slots });
@@ -200,5 +226,95 @@ impl TryFrom<String> for SlotTable {
 impl From<SlotTable> for String {
     fn from(table: SlotTable) -> Self {
         table.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn points(weight: u16) -> BasisPoints {
+        BasisPoints::new(weight).unwrap()
+    }
+
+    fn beta() -> Share {
+        Share::Other("beta".into())
+    }
+
+    #[test]
+    fn a_variant_grows_into_stable_and_gives_its_newest_slots_back() {
+        let table = SlotTable::canary(points(100)).with(&beta(), points(50)).unwrap();
+        assert_eq!(table.to_string(), "@canary*100 beta*50 @stable*9850");
+        let grown = table.with(&Share::Canary, points(200)).unwrap();
+        assert_eq!(grown.to_string(), "@canary*100 beta*50 @canary*100 @stable*9750");
+        assert_eq!(grown.with(&Share::Canary, points(100)).unwrap(), table);
+        assert_eq!(
+            grown.with(&Share::Canary, points(50)).unwrap().to_string(),
+            "@canary*50 @stable*50 beta*50 @stable*9850"
+        );
+        let owners = [0, 99, 100, 149, 150, 249, 250, 9_999, 10_000].map(|slot| grown.owner(slot).to_string());
+        let expected = ["@canary", "@canary", "beta", "beta", "@canary", "@canary", "@stable", "@stable", "@stable"];
+        assert_eq!(owners, expected);
+    }
+
+    #[test]
+    fn all_the_variants_have_100_percent_and_no_more() {
+        let table = SlotTable::canary(points(4_000));
+        assert_eq!(table.with(&beta(), points(6_000)).unwrap().weight(&Share::Stable), BasisPoints::ZERO);
+        assert_eq!(table.with(&beta(), points(6_001)), Err(SlotError::Above));
+        assert_eq!(SlotTable::stable().with(&Share::Canary, BasisPoints::FULL).unwrap().to_string(), "@canary*10000");
+        assert_eq!(SlotTable::canary(BasisPoints::ZERO), SlotTable::stable());
+    }
+
+    #[test]
+    fn stable_and_what_is_no_name_have_no_weight() {
+        let shares =
+            [Share::Stable, Share::Other(String::new()), Share::Other("a b".into()), Share::Other("@x".into())];
+        for share in shares {
+            let refused = SlotTable::stable().with(&share, points(1));
+            assert_eq!(refused, Err(SlotError::Unweighable(share)));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_table_is_refused() {
+        for text in [
+            "",
+            "@stable*9999",
+            "@stable*10001",
+            "@stable*5000 @stable*5000",
+            "@stable*10000 @canary*0",
+            "@stable*-1",
+            "@stable",
+            "*10000",
+            "@other*10000",
+            "@canary*1  @stable*9999",
+            "@canary*65535 @stable*65535",
+        ] {
+            assert!(text.parse::<SlotTable>().is_err(), "{text:?}");
+        }
+        let odd = "a*b*10000";
+        assert_eq!(odd.parse::<SlotTable>().unwrap().to_string(), odd, "an asterisk may stand in a name");
+    }
+
+    #[test]
+    fn pieces_are_bounded() {
+        let pieces = |count: u16| {
+            let parts = (0..count).map(|at| if at % 2 == 0 { "a*1" } else { "b*1" });
+            parts.chain([format!("@stable*{}", SLOTS - count).as_str()]).collect::<Vec<_>>().join(" ")
+        };
+        let most = u16::try_from(SLOT_RUNS_MAX).unwrap() - 1;
+        let table: SlotTable = pieces(most).parse().unwrap();
+        assert_eq!(table.runs().len(), SLOT_RUNS_MAX);
+        assert!(pieces(most + 1).parse::<SlotTable>().is_err());
+        assert_eq!(table.with(&Share::Canary, points(1)), Err(SlotError::Pieces));
+    }
+
+    #[test]
+    fn the_weight_counts_where_slots_say_otherwise() {
+        let table = SlotTable::canary(points(100)).with(&beta(), points(50)).unwrap();
+        assert_eq!(SlotTable::agreeing(Some(table.clone()), points(100)), table);
+        assert_eq!(SlotTable::agreeing(Some(table), points(101)), SlotTable::canary(points(101)));
+        assert_eq!(SlotTable::agreeing(None, points(7)), SlotTable::canary(points(7)));
     }
 }
