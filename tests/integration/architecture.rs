@@ -30,7 +30,7 @@ const USES: &[(&str, &[&str])] = &[
             "sluice-wasm",
         ],
     ),
-    ("feature-flags", &["sluice-plugin"]),
+    ("feature-flags", &["sluice-flagd", "sluice-plugin"]),
     ("canary", &["sluice-plugin"]),
     ("upload-alert", &["sluice-plugin"]),
     ("hostile", &["sluice-plugin"]),

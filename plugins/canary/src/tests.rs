@@ -73,7 +73,7 @@ fn a_bad_document_keeps_the_old_rollout() {
     assert!(plugin.state("rollout:demo", Some("{}")).is_err());
     let renamed = r#"{"state":"running","weight_bps":1,"salt":"","epoch":5,"stable":"blue","canary":"green"}"#;
     let error = plugin.state("rollout:demo", Some(renamed)).expect_err("other variants");
-    assert_eq!(error, "the rollout's variants are blue, green; ours are stable, canary");
+    assert_eq!(error, "the rollout has a variant blue, config `variants` are stable, canary");
     assert_eq!(variant_of(&plugin, 0), Decision::Variant("canary".to_owned()));
 }
 
@@ -83,8 +83,42 @@ fn variants_may_have_other_names() {
     assert_eq!(plugin.activation().variants, ["blue", "green"]);
 }
 
+const THREE: &str = r#"{"rollout":"demo","variants":["stable","canary","beta"]}"#;
+
+fn split(plugin: &Harness<Canary>, slots: &[(&str, u16)]) -> Result<Vec<Decision>, String> {
+    let document = serde_json::json!({
+        "state": "running", "weight_bps": 0, "salt": "s1", "epoch": 4, "stable": "stable", "canary": "canary",
+        "slots": slots,
+    });
+    plugin.state("rollout:demo", Some(&document.to_string()))?;
+    Ok((0..USERS).map(|user| variant_of(plugin, user)).collect())
+}
+
+#[test]
+fn three_variants_have_their_shares_and_a_growing_one_takes_from_stable_only() {
+    let plugin = Harness::<Canary>::start(THREE).expect("starts");
+    let variant = |name: &str| Decision::Variant(name.to_owned());
+    let before = split(&plugin, &[("canary", 2_500), ("beta", 1_000), ("stable", 6_500)]).expect("is taken");
+    let after = split(&plugin, &[("canary", 2_500), ("beta", 1_000), ("canary", 2_000), ("stable", 4_500)]);
+    let after = after.expect("is taken");
+    for (name, share, grown) in [("canary", 2_500, 4_500), ("beta", 1_000, 1_000), ("stable", 6_500, 4_500)] {
+        let count = |of: &[Decision]| of.iter().filter(|decision| **decision == variant(name)).count();
+        assert!(count(&before).abs_diff(share) < 200, "{name}: {}", count(&before));
+        assert!(count(&after).abs_diff(grown) < 200, "{name}: {}", count(&after));
+    }
+    for (before, after) in before.iter().zip(&after) {
+        assert!(before == after || (*before == variant("stable") && *after == variant("canary")));
+    }
+}
+
+#[test]
+fn a_variant_that_the_configuration_does_not_have_is_refused_by_name() {
+    let error = split(&start(), &[("canary", 2_500), ("beta", 7_500)]).expect_err("no such variant");
+    assert_eq!(error, "the rollout has a variant beta, config `variants` are stable, canary");
+}
+
 #[test]
 fn a_misspelt_configuration_is_refused() {
     let error = Harness::<Canary>::start(r#"{"rolout":"demo"}"#).err().expect("is refused");
-    assert_eq!(error, "config: unknown field `rolout`, expected one of `rollout`, `stable`, `canary`");
+    assert_eq!(error, "config: unknown field `rolout`, expected one of `rollout`, `variants`, `stable`, `canary`");
 }

@@ -1,6 +1,7 @@
 //! Native tests of the feature-flags plugin.
 
 use sluice_plugin::testing::{Answer, Decision, Harness};
+use sluice_plugin::{Edit, Header};
 
 use super::FeatureFlags;
 
@@ -79,7 +80,114 @@ fn bad_configurations_are_refused_with_the_reason() {
         (r#"{"gates":[{"flag":"a","paths":["a"]}]}"#, "config: path \"a\" does not start with /"),
         (r#"{"gates":[{"flag":"a","paths":[]}]}"#, "config: the gate of flag \"a\" names no paths"),
         (r#"{"gates":[{"flag":"a"}]}"#, "config: missing field `paths`"),
+        (
+            r#"{"context":{"user.email":"header:x-email"}}"#,
+            "config: the attribute \"user.email\" is none that a rule can name: without `.`, not after `$`",
+        ),
     ] {
         assert_eq!(Harness::<FeatureFlags>::start(config).err().as_deref(), Some(reason));
     }
+}
+
+const SHOP: &str = r#"{"flags":{
+    "new-checkout": {"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"off",
+        "targeting":{"if":[{"ends_with":[{"var":"email"},"@example.org"]},"on",null]}},
+    "open": {"state":"ENABLED","variants":{"on":true,"off":false},"defaultVariant":"on"},
+    "word": {"state":"ENABLED","variants":{"on":"true"},"defaultVariant":"on"},
+    "idle": {"state":"DISABLED","variants":{"on":true,"off":false},"defaultVariant":"on"},
+    "theme": {"state":"ENABLED","variants":{"dark":1,"light":2},"defaultVariant":"light",
+        "targeting":{"fractional":[["dark",50],["light",50]]}},
+    "split": {"state":"ENABLED","variants":{"a b":1,"é":2},"defaultVariant":"é",
+        "targeting":{"if":[{"==":[{"var":"targetingKey"},"ann"]},"a b",null]}}
+}}"#;
+
+fn gate_of_set(flag: &str) -> Harness<FeatureFlags> {
+    let config = serde_json::json!({
+        "gates": [{ "flag": flag, "set": "shop", "paths": ["/checkout"] }],
+        "context": { "email": "header:x-email" },
+    });
+    start(&config)
+}
+
+#[test]
+fn a_flag_of_a_set_is_asked_with_the_attributes_of_the_caller() {
+    let plugin = gate_of_set("new-checkout");
+    assert_eq!(plugin.activation().state, ["flags:shop"]);
+    assert_eq!(plugin.activation().request_fields, ["header:x-email"], "what is not configured is not asked for");
+    let decide = |email| plugin.request(&[("header:x-email", email)]).decision;
+    assert_eq!(decide("ann@example.org"), Decision::Respond(404), "there is no such set yet");
+    plugin.state("flags:shop", Some(SHOP)).expect("is taken");
+    assert_eq!(decide("ann@example.org"), Decision::Next);
+    assert_eq!(decide("ann@example.net"), Decision::Respond(404));
+    assert_eq!(plugin.request(&[]).decision, Decision::Respond(404), "without the field there is no attribute");
+    plugin.state("flags:shop", None).expect("is taken");
+    assert_eq!(decide("ann@example.org"), Decision::Respond(404));
+}
+
+#[test]
+fn only_true_opens_a_gate() {
+    for (flag, decision) in [
+        ("open", Decision::Next),
+        ("word", Decision::Respond(404)),
+        ("idle", Decision::Respond(404)),
+        ("theme", Decision::Respond(404)),
+        ("missing", Decision::Respond(404)),
+    ] {
+        let plugin = gate_of_set(flag);
+        plugin.state("flags:shop", Some(SHOP)).expect("is taken");
+        assert_eq!(plugin.request(&[]).decision, decision, "{flag}");
+    }
+}
+
+#[test]
+fn a_document_that_is_no_definition_is_refused_with_its_place() {
+    let plugin = gate_of_set("open");
+    plugin.state("flags:shop", Some(SHOP)).expect("is taken");
+    let error = plugin.state("flags:shop", Some("{\"flags\":\n  []}")).expect_err("is refused");
+    assert!(error.starts_with("flags of set shop: 2:3: "), "{error}");
+    assert_eq!(plugin.request(&[]).decision, Decision::Next, "the old one counts");
+}
+
+fn headers(flag: &str) -> Harness<FeatureFlags> {
+    let config = serde_json::json!({
+        "gates": [{ "flag": "open", "set": "shop", "paths": ["/checkout"] }],
+        "headers": [{ "flag": flag, "set": "shop", "name": "x-flag" }],
+        "context": { "targetingKey": ["cookie:uid", "client-address"] },
+    });
+    start(&config)
+}
+
+fn set(value: &str) -> Edit {
+    Edit::SetHeader(Header { name: "x-flag".to_owned(), value: value.to_owned() })
+}
+
+#[test]
+fn servers_are_told_the_variant_and_never_what_the_client_says_it_is() {
+    let removed = || Edit::RemoveHeader("x-flag".to_owned());
+    let plugin = headers("split");
+    assert!(plugin.applies("GET", "/anything"));
+    assert_eq!(plugin.activation().request_fields, ["method", "path", "cookie:uid", "client-address"]);
+    let edits = |uid: &str| plugin.request(&[("path", "/"), ("cookie:uid", uid)]).edits;
+    assert_eq!(edits("ann"), [removed()], "there is no such set yet");
+    plugin.state("flags:shop", Some(SHOP)).expect("is taken");
+    assert_eq!(edits("ann"), [set("a b")]);
+    assert_eq!(edits("bob"), [removed()], "a variant that cannot stand in a header is not told");
+    let fallen_back = plugin.request(&[("path", "/"), ("client-address", "ann")]);
+    assert_eq!(fallen_back.edits, [set("a b")], "without the cookie the address counts");
+    plugin.state("flags:shop", None).expect("is taken");
+    assert_eq!(edits("ann"), [removed()]);
+}
+
+#[test]
+fn a_shut_gate_answers_without_edits() {
+    let plugin = headers("theme");
+    assert_eq!(plugin.request(&[("path", "/checkout/1")]), Answer::plain(Decision::Respond(404)));
+    plugin.state("flags:shop", Some(SHOP)).expect("is taken");
+    let shares = (0..1_000).filter(|user| {
+        let answer = plugin.request(&[("path", "/checkout/1"), ("cookie:uid", &format!("user-{user}"))]);
+        assert_eq!(answer.decision, Decision::Next);
+        answer.edits == [set("dark")]
+    });
+    let dark = shares.count();
+    assert!((400..600).contains(&dark), "{dark} of 1,000");
 }

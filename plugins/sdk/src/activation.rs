@@ -68,7 +68,7 @@ impl Activation {
         ResponseField(push_once(&mut self.document.response_fields, name.into()))
     }
 
-    /// Asks to be told of a state key: `flag:NAME` or `rollout:NAME`. At most [`crate::bounds::NAMES_MAX`].
+    /// Asks to be told of a state key: `flag:NAME`, `flags:SET` or `rollout:NAME`. At most [`crate::bounds::NAMES_MAX`].
     pub fn state(&mut self, key: impl Into<String>) {
         push_once(&mut self.document.state, key.into());
     }
