@@ -28,7 +28,7 @@ pub(crate) fn to_text(number: f64) -> String {
 
 /// JavaScript's `Number(text)`: blank is 0, and what is not wholly a number is NaN.
 pub(crate) fn from_text(text: &str) -> f64 {
-    let trimmed = text.trim_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}');
+    let trimmed = text.trim_matches(is_blank);
     let unsigned = trimmed.strip_prefix(['+', '-']).unwrap_or(trimmed);
     match unsigned.as_bytes() {
         [] if trimmed.is_empty() => 0.0,
@@ -40,6 +40,11 @@ pub(crate) fn from_text(text: &str) -> f64 {
         _ if unsigned == "Infinity" => trimmed.parse().unwrap_or(f64::NAN),
         _ => f64::NAN,
     }
+}
+
+/// What JavaScript leaves off around numbers.
+fn is_blank(letter: char) -> bool {
+    letter.is_whitespace() || letter == '\u{feff}'
 }
 
 /// A count as a number. Exact up to 2^53, which no count of ours reaches.

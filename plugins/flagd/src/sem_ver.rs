@@ -63,14 +63,17 @@ impl<'t> Version<'t> {
         }
         let (text, build) = text.split_once('+').map_or((text, None), |(text, build)| (text, Some(build)));
         let (core, pre_release) = text.split_once('-').map_or((text, None), |(core, rest)| (core, Some(rest)));
-        let parts: Vec<u64> = core.split('.').map(number_of).collect::<Option<_>>()?;
-        let core = match (parts[..].try_into(), &parts[..]) {
-            (Ok(core), _) => core,
-            // Only what has neither pre-release nor build metadata may leave parts out.
-            (_, [major]) if pre_release.is_none() && build.is_none() => [*major, 0, 0],
-            (_, [major, minor]) if pre_release.is_none() && build.is_none() => [*major, *minor, 0],
-            _ => return None,
-        };
+        let mut numbers = [0; 3];
+        let mut count = 0;
+        for part in core.split('.') {
+            *numbers.get_mut(count)? = number_of(part)?;
+            count += 1;
+        }
+        // Only what has neither pre-release nor build metadata may leave parts out.
+        if count < numbers.len() && (pre_release.is_some() || build.is_some()) {
+            return None;
+        }
+        let core = numbers;
         let pre_release_is_well_formed = pre_release.is_none_or(|text| text.split('.').all(is_pre_release_identifier));
         let build_is_well_formed = build.is_none_or(|text| text.split('.').all(is_identifier));
         (pre_release_is_well_formed && build_is_well_formed)

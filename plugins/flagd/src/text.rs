@@ -24,8 +24,11 @@ pub(crate) fn unit_at<'a>(text: &str, index: usize) -> Option<Datum<'a>> {
 /// leaves off as many at the end.
 pub(crate) fn part(text: &str, start: f64, length: Option<f64>) -> String {
     let count = crate::number::of_count(text.encode_utf16().count() as u64);
-    let start = if start < 0.0 { (count + start.trunc()).max(0.0) } else { start.trunc().min(count) };
-    let start = if start.is_nan() { 0.0 } else { start };
+    let start = match start {
+        start if start.is_nan() => 0.0,
+        start if start < 0.0 => (count + start.trunc()).max(0.0),
+        start => start.trunc().min(count),
+    };
     let rest = count - start;
     let taken = match length {
         None => rest,
@@ -58,7 +61,8 @@ mod tests {
         assert_eq!(part("jsonlogic", 4.0, Some(-2.0)), "log");
         assert_eq!(part("jsonlogic", -50.0, Some(99.0)), "jsonlogic");
         assert_eq!(part("jsonlogic", 50.0, Some(1.0)), "");
-        assert_eq!(part("jsonlogic", f64::NAN, Some(f64::NAN)), "");
+        assert_eq!(part("jsonlogic", f64::NAN, None), "jsonlogic");
+        assert_eq!(part("jsonlogic", 0.0, Some(f64::NAN)), "");
         assert_eq!(part("jsonlogic", 8.0, Some(-9.0)), "");
     }
 

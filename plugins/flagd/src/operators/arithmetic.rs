@@ -7,16 +7,16 @@ use crate::scope::Scope;
 
 pub(super) fn apply<'a, T: Trace>(run: &mut Run<'a, T>, call: &'a Call, scope: &Scope<'a>) -> Answer<'a> {
     let number = match call.operator {
-        Operator::Add => fold(run, call, scope, 0.0, |sum, number| sum + number)?,
-        Operator::Multiply => fold(run, call, scope, 1.0, |product, number| product * number)?,
-        Operator::Min => fold(run, call, scope, f64::INFINITY, |least, number| extreme(least, number, f64::min))?,
-        Operator::Max => fold(run, call, scope, f64::NEG_INFINITY, |most, number| extreme(most, number, f64::max))?,
+        Operator::Add => fold(run, call, scope, 0.0, |sum, datum| sum + summand(datum))?,
+        Operator::Multiply => fold(run, call, scope, 1.0, |product, datum| product * summand(datum))?,
+        Operator::Min => fold(run, call, scope, f64::INFINITY, |least, datum| extreme(least, datum, f64::min))?,
+        Operator::Max => fold(run, call, scope, f64::NEG_INFINITY, |most, datum| extreme(most, datum, f64::max))?,
         Operator::Subtract if call.arguments.len() < 2 => -run.argument(call, 0, scope)?.to_number(),
         Operator::Subtract => run.argument(call, 0, scope)?.to_number() - run.argument(call, 1, scope)?.to_number(),
         _ => {
             let dividend = run.argument(call, 0, scope)?.to_number();
             let divisor = run.argument(call, 1, scope)?.to_number();
-            if divisor == 0.0 {
+            if divisor == 0.0 || call.arguments.len() < 2 {
                 return Err(Failure::DivisionByZero);
             }
             if call.operator == Operator::Divide { dividend / divisor } else { dividend % divisor }
@@ -30,16 +30,26 @@ fn fold<'a, T: Trace>(
     call: &'a Call,
     scope: &Scope<'a>,
     start: f64,
-    join: impl Fn(f64, f64) -> f64,
+    join: impl Fn(f64, &Datum<'a>) -> f64,
 ) -> Result<f64, Failure> {
     let mut result = start;
     for index in 0..call.arguments.len() {
-        result = join(result, run.argument(call, index, scope)?.to_number());
+        result = join(result, &run.argument(call, index, scope)?);
     }
     Ok(result)
 }
 
+/// What `+` and `*` take for a number: as anywhere, but a blank string, or a list that reads so, is none.
+fn summand(datum: &Datum<'_>) -> f64 {
+    let blank = match datum.as_text() {
+        Some(text) => text.trim().is_empty(),
+        None => datum.as_list().is_some() && datum.to_text().trim().is_empty(),
+    };
+    if blank { f64::NAN } else { datum.to_number() }
+}
+
 /// JavaScript's `Math.min` and `Math.max` do not overlook a NaN.
-fn extreme(left: f64, right: f64, choose: fn(f64, f64) -> f64) -> f64 {
-    if left.is_nan() || right.is_nan() { f64::NAN } else { choose(left, right) }
+fn extreme(so_far: f64, datum: &Datum<'_>, choose: fn(f64, f64) -> f64) -> f64 {
+    let number = datum.to_number();
+    if so_far.is_nan() || number.is_nan() { f64::NAN } else { choose(so_far, number) }
 }

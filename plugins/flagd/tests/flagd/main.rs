@@ -5,6 +5,7 @@ mod definitions;
 mod evaluations;
 mod explanations;
 mod fractional;
+mod official;
 mod robustness;
 
 use serde_json::{Map, Value, json};
