@@ -60,7 +60,7 @@ async fn every_family_is_documented_and_counts() -> Result<()> {
         assert!(of(name, label) >= least, "{name}{{{label}}} is {} in {text}", of(name, label));
     }
     assert!((of("sluice_rollout_weight_ratio", "") - 0.25).abs() < 1e-9, "{text}");
-    assert!(of("sluice_state_age_seconds", "").abs() < f64::EPSILON, "{text}");
+    assert!(of("sluice_store_state_age_seconds", "").abs() < f64::EPSILON, "{text}");
     Ok(())
 }
 

@@ -91,12 +91,13 @@ impl Apply {
     }
 
     fn apply_health(&self, health: Health) {
-        let Health { connected, since_ms, error } = health;
+        let Health { connected, since_ms, confirmed_ms, error } = health;
         let reason = error.clone().unwrap_or_else(|| "no answer".to_owned());
         let message = (!connected).then(|| format!("the store is away, what was last seen counts: {reason}"));
         self.shared.board.update(|content| {
             content.store.connected = connected;
             content.store.since_ms = since_ms;
+            content.store.confirmed_ms = confirmed_ms;
             content.store.error = error;
         });
         self.shared.board.set(FaultSource::Store, "connection", message);

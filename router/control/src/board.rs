@@ -57,7 +57,7 @@ pub(crate) struct Dossier {
 impl Board {
     pub(crate) fn new(store_kind: &'static str) -> Self {
         let (changes, _) = broadcast::channel(CHANGES_WAITING_MAX);
-        let store = StoreStatus { kind: store_kind, connected: true, since_ms: now_ms(), error: None };
+        let store = StoreStatus::new(store_kind, now_ms());
         let content = Content {
             faults: Vec::new(),
             store,

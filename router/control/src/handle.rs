@@ -101,7 +101,7 @@ impl Handle {
             published_ms: content.published_ms,
             router: self.shared.router.clone(),
             faults: content.faults,
-            store: content.store,
+            store: content.store.at(now_ms()),
             reloads: content.reloads,
             alerts_dropped: content.alerts_dropped,
             pinned: content.pinned,

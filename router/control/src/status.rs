@@ -58,8 +58,26 @@ pub struct StoreStatus {
     pub connected: bool,
     /// Since when, ms since the Unix epoch.
     pub since_ms: u64,
+    /// When what serves was last known to be what the store holds, ms since the Unix epoch; `None` = never.
+    pub confirmed_ms: Option<u64>,
+    /// How old the state that serves may be: 0 while the store answers.
+    pub age_ms: u64,
     /// Why not.
     pub error: Option<String>,
+}
+
+impl StoreStatus {
+    /// A store that has said nothing yet.
+    pub(crate) const fn new(kind: &'static str, now_ms: u64) -> Self {
+        Self { kind, connected: true, since_ms: now_ms, confirmed_ms: None, age_ms: 0, error: None }
+    }
+
+    /// As it is at this moment. A state that was never confirmed is as old as the outage.
+    pub(crate) fn at(mut self, now_ms: u64) -> Self {
+        let confirmed_ms = self.confirmed_ms.unwrap_or(self.since_ms);
+        self.age_ms = if self.connected { 0 } else { now_ms.saturating_sub(confirmed_ms) };
+        self
+    }
 }
 
 /// Inputs that were tried since the start.

@@ -103,6 +103,9 @@ pub struct Health {
     pub connected: bool,
     /// Since when, ms since the Unix epoch.
     pub since_ms: u64,
+    /// When what we have was last known to be what the store has, ms since the Unix epoch; `None` = never. While
+    /// connected that is now.
+    pub confirmed_ms: Option<u64>,
     /// What is wrong, for people.
     pub error: Option<String>,
 }

@@ -3,7 +3,6 @@
 use prometheus::proto::MetricFamily;
 use sluice_control::Handle;
 use sluice_model::weight::BasisPoints;
-use sluice_snapshot::time::unix_ms;
 
 use super::families::{counter, counters, gauge, gauges, number, one_counter, one_gauge, seconds};
 
@@ -44,14 +43,12 @@ fn inputs(handle: &Handle) -> Vec<MetricFamily> {
 
 fn store(handle: &Handle) -> Vec<MetricFamily> {
     let status = handle.status();
-    let now_ms = unix_ms();
-    let age_ms = if status.store.connected { 0 } else { now_ms.saturating_sub(status.store.since_ms) };
     vec![
         one_gauge("sluice_store_connected", "1 while the store answers.", number(u64::from(status.store.connected))),
         one_gauge(
-            "sluice_state_age_seconds",
-            "For how long the store has not answered: flags, rollouts and leases are as old; 0 while it answers.",
-            seconds(age_ms),
+            "sluice_store_state_age_seconds",
+            "How long ago flags, rollouts and leases were last known to be what the store holds; 0 while it answers.",
+            seconds(status.store.age_ms),
         ),
         one_counter(
             "sluice_effects_dropped_total",

@@ -46,7 +46,8 @@ pub(crate) async fn open(config: &Config, outbox: Outbox, tracker: &TaskTracker)
     let database = Arc::new(database);
     let state = State::new(Arc::clone(&database), content, config.lease_ttl, now_ms());
     let mut first = state.everything(&config.switches);
-    first.push(Event::Health(Health { connected: true, since_ms: now_ms(), error: None }));
+    let (since_ms, confirmed_ms) = (now_ms(), Some(now_ms()));
+    first.push(Event::Health(Health { connected: true, since_ms, confirmed_ms, error: None }));
     let jobs = writer::start(state, first, outbox, tracker);
     Ok(EmbeddedStore { database, switches: config.switches.clone(), jobs, tracker: tracker.clone() })
 }

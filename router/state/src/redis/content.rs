@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sluice_model::rollout::Rollout;
+use sluice_model::rollout::{Rollout, RolloutState};
 
 use super::reader::Loaded;
 use crate::event::{Event, SwitchValue};
@@ -53,6 +53,17 @@ impl Content {
         // Servers that register again raise the epoch of an emptied store; rollouts do not come back by themselves.
         let emptied = !self.rollouts.is_empty() && !self.rollouts.keys().any(|name| loaded.rollouts.contains_key(name));
         older || emptied
+    }
+
+    /// Rollouts that were loaded as they were before what we have: name, their epoch, ours. An abort wins a tie.
+    pub(super) fn newer_than(&self, loaded: &Loaded) -> Vec<(String, u64, Rollout)> {
+        let aborted = |rollout: &Rollout| rollout.state == RolloutState::Aborted;
+        let newer = loaded.rollouts.iter().filter_map(|(name, theirs)| {
+            let ours = self.rollouts.get(name)?;
+            let wins = ours.epoch == theirs.epoch && aborted(ours) && !aborted(theirs);
+            (ours.epoch > theirs.epoch || wins).then(|| (name.clone(), theirs.epoch, ours.clone()))
+        });
+        newer.collect()
     }
 
     /// Takes in a load that is not [lost](Self::is_lost_in); returns what differs.
@@ -151,6 +162,18 @@ mod tests {
         assert!(content.is_lost_in(&loaded(Some(4), &["demo"])));
         assert!(content.is_lost_in(&loaded(Some(9), &[])), "servers came back, rollouts did not");
         assert!(!content.is_lost_in(&loaded(Some(5), &["demo", "other"])));
+    }
+
+    #[test]
+    fn a_store_that_went_back_is_told_from_one_that_went_on() {
+        let mut content = Content::default();
+        content.apply_rollout("demo", Rollout { state: RolloutState::Aborted, ..rollout(3) });
+        let names = |epoch| {
+            let loaded = Loaded { rollouts: [("demo".to_owned(), rollout(epoch))].into(), ..Loaded::default() };
+            content.newer_than(&loaded).len()
+        };
+        assert_eq!((names(2), names(3), names(4)), (1, 1, 0), "an abort wins a tie");
+        assert!(content.newer_than(&loaded(None, &[])).is_empty());
     }
 
     #[test]

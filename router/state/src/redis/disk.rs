@@ -19,6 +19,9 @@ pub(super) struct Document {
     /// Which store and edge this is of; another one's content must never be put into this one.
     pub(super) store: String,
     pub(super) epoch: u64,
+    /// When the store was last known to hold this, ms since the Unix epoch.
+    #[serde(default)]
+    pub(super) confirmed_ms: Option<u64>,
     pub(super) switches: BTreeMap<String, bool>,
     pub(super) rollouts: BTreeMap<String, Rollout>,
     pub(super) servers: Vec<Server>,
@@ -91,6 +94,7 @@ mod tests {
         let document = Document {
             store: disk.store().to_owned(),
             epoch: 7,
+            confirmed_ms: Some(9),
             switches,
             rollouts: BTreeMap::new(),
             servers: Vec::new(),

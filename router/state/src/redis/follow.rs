@@ -98,6 +98,7 @@ impl Supervisor {
         }
         self.read_servers(connections, reader, false).await?;
         self.read_alerts(reader).await?;
+        self.confirmed_ms = Some(now_ms());
         self.save_disk().await;
         Ok(())
     }

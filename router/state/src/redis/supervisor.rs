@@ -68,6 +68,8 @@ pub(super) struct Supervisor {
     pub(super) lost_since: Option<Instant>,
     /// Since when the store is away.
     pub(super) down_since: Option<Instant>,
+    /// When the content was last known to be that of the store.
+    pub(super) confirmed_ms: Option<u64>,
     health: Option<Health>,
     link: watch::Sender<Link>,
     disk: Disk,
@@ -97,6 +99,7 @@ impl Supervisor {
             last_alert: None,
             lost_since: None,
             down_since: None,
+            confirmed_ms: None,
             health: None,
             link,
             disk,
@@ -128,6 +131,8 @@ impl Supervisor {
             pause = (pause * 2).min(PAUSE_MAX);
         }
         let _down = self.link.send_replace(Link::Down("stopping".to_owned()));
+        // Until when the content was right is worth a write.
+        self.unsaved |= self.told && self.down_since.is_none();
         self.save_disk().await;
     }
 
@@ -150,6 +155,7 @@ impl Supervisor {
 
     async fn report_up(&mut self, writer: &Writer) {
         self.down_since = None;
+        self.confirmed_ms = Some(now_ms());
         self.report(true, None).await;
         let _before = self.link.send_replace(Link::Up(writer.clone()));
         self.save_disk().await;
@@ -198,7 +204,7 @@ impl Supervisor {
             None => tracing::info!(store = self.disk.store(), "store connected"),
             Some(error) => tracing::warn!(store = self.disk.store(), error, "store away; serving the last content"),
         }
-        let health = Health { connected, since_ms, error };
+        let health = Health { connected, since_ms, confirmed_ms: self.confirmed_ms, error };
         self.health = Some(health.clone());
         self.outbox.emit([Event::Health(health)]).await;
     }
@@ -206,7 +212,8 @@ impl Supervisor {
     async fn load_disk(&mut self) {
         let disk = self.disk.clone();
         let Ok(Some(document)) = self.tracker.spawn_blocking(move || disk.load()).await else { return };
-        let Document { store: _, epoch, switches, rollouts, servers } = document;
+        let Document { store: _, epoch, confirmed_ms, switches, rollouts, servers } = document;
+        self.confirmed_ms = confirmed_ms;
         let ends_ms = now_ms().saturating_add(millis(self.lease_ttl * LEASES_HELD));
         self.members = Membership::from_disk(servers, ends_ms);
         *self.held.lock() = Content::from_disk(epoch, switches, rollouts);
@@ -222,6 +229,7 @@ impl Supervisor {
             Document {
                 store: self.disk.store().to_owned(),
                 epoch: content.epoch,
+                confirmed_ms: self.confirmed_ms,
                 switches: content.good_switches(),
                 rollouts: content.rollouts.clone(),
                 servers: self.members.servers(),

@@ -36,6 +36,9 @@ impl Supervisor {
                 return Err(Lost::Data);
             }
         }
+        if self.put_back(connections, &loaded).await? {
+            loaded = reader.load().await?;
+        }
         self.lost_since = None;
         let outage = self.down_since.map_or(Duration::ZERO, |since| since.elapsed());
         if refilled || outage >= self.lease_ttl / HEARTBEATS_PER_LEASE {
@@ -66,6 +69,19 @@ impl Supervisor {
             self.tell_everything().await;
         }
         self.read_alerts(reader).await
+    }
+
+    /// A failover may have brought back rollouts as they were before what we saw: ours are put in their place, unless
+    /// someone was faster. True if there were any.
+    async fn put_back(&self, connections: &Connections, loaded: &Loaded) -> Result<bool, Lost> {
+        let newer = self.held.lock().newer_than(loaded);
+        for (name, theirs, ours) in &newer {
+            let writer = connections.writer.clone();
+            let call = self.scripts.swap_rollout(writer, &self.keys, name, Some(*theirs), ours);
+            let did = within(ANSWER_WAIT_MAX, "put a rollout back", call).await?;
+            tracing::warn!(rollout = name, theirs, ours = ours.epoch, did, "store went back; rollout put back");
+        }
+        Ok(!newer.is_empty())
     }
 
     /// An empty store is begun by a router that holds nothing itself; the first one wins.
