@@ -25,6 +25,8 @@ mod plugin_release;
 mod policy_history;
 mod reload;
 mod servers;
+mod store_faults;
+mod store_topologies;
 mod uploads;
 mod upstreams;
 mod why;

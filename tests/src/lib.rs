@@ -13,8 +13,13 @@ pub mod hostile;
 pub mod load;
 pub mod metrics;
 pub mod process;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 pub mod redis_server;
+pub mod redis_tls;
+pub mod relay;
 pub mod router;
+pub mod scene;
 pub mod stack;
 pub mod upload;
 

@@ -73,6 +73,22 @@ impl Stack {
         Self::start_on(Setup::new(DEMO_POLICY, "embedded")?.unprivileged()?, None).await
     }
 
+    /// [`Stack::start`] on the store at this URL. Servers register through the router, and share a folder.
+    ///
+    /// # Errors
+    /// If a part does not start.
+    pub async fn start_at(store: &str) -> Result<Self> {
+        Self::start_on(Setup::new(DEMO_POLICY, store)?, None).await
+    }
+
+    /// [`Stack::start_at`] with a router that was set up by the test.
+    ///
+    /// # Errors
+    /// If a part does not start.
+    pub async fn start_set_up(setup: Setup) -> Result<Self> {
+        Self::start_on(setup, None).await
+    }
+
     async fn start_on(setup: Setup, redis: Option<RedisServer>) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let router = setup.start().await?;
