@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use sluice_model::lease::LEASE_TTL;
 
+use crate::store::DELIVERY_IDLE_MAX;
+
 /// Where the state lives.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Backend {
@@ -40,13 +42,16 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How long a lease lives without a heartbeat.
     pub lease_ttl: Duration,
+    /// How long a delivery is left to a consumer that does not say that it still works on it.
+    pub delivery_idle: Duration,
 }
 
 impl Config {
-    /// A config with the usual lease.
+    /// A config with the usual times.
     #[must_use]
     pub fn new(backend: Backend, edge: impl Into<String>, switches: Vec<String>, data_dir: impl Into<PathBuf>) -> Self {
-        Self { backend, edge: edge.into(), switches, data_dir: data_dir.into(), lease_ttl: LEASE_TTL }
+        let (edge, data_dir) = (edge.into(), data_dir.into());
+        Self { backend, edge, switches, data_dir, lease_ttl: LEASE_TTL, delivery_idle: DELIVERY_IDLE_MAX }
     }
 }
 

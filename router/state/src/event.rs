@@ -40,6 +40,14 @@ pub enum Event {
         /// The document; `None` = there is none.
         document: Option<FlagDocument>,
     },
+    /// What stands where a set is expected is none, and the document before counts. The next [`Event::Flags`] of this set
+    /// ends that.
+    FlagsRefused {
+        /// Name of the set.
+        set: String,
+        /// What is wrong with it, for people.
+        reason: String,
+    },
     /// All silences: the complete list.
     Silences(Vec<Silence>),
     /// An entry of the audit log, of this router or another. Only those made after the store was opened.

@@ -12,8 +12,11 @@ mod config;
 mod embedded;
 mod error;
 mod event;
+mod figures;
 mod names;
+mod notice;
 mod outbox;
+mod record;
 mod redis;
 mod store;
 
@@ -29,8 +32,8 @@ pub use crate::event::{Event, FlagDocument, Health, SwitchValue};
 pub use crate::redis::secrets::SecretFault;
 pub use crate::redis::url::UrlFault;
 pub use crate::store::{
-    ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERY_IDLE_MAX, Delivery, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX,
-    Leadership, ROLLOUTS_MAX, SENT_KEPT, SERVERS_MAX, SWITCHES_MAX, Store,
+    ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERIES_AT_ONCE_MAX, DELIVERY_IDLE_MAX, Delivery, FIRING_MAX,
+    FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, Leadership, ROLLOUTS_MAX, SENT_KEPT, SERVERS_MAX, SWITCHES_MAX, Store,
 };
 
 /// Events on their way to the control plane. A full queue makes the store wait, it never drops.

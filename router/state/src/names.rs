@@ -1,11 +1,15 @@
 //! Names that become parts of keys, and bounds on what may be stored: checked once, for both stores.
 
-use sluice_model::alert::Alert;
+use std::collections::BTreeMap;
+
+use sluice_model::alert::{Alert, AlertId, DeadLetter};
 use sluice_model::lease::{SERVER_ID_BYTES_MAX, Server};
+use sluice_model::silence::Silence;
+use sluice_model::stats::{COUNTERS_MAX, VariantStats};
 
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
-use crate::store::SWITCHES_MAX;
+use crate::store::{FLAG_DOCUMENT_BYTES_MAX, SWITCHES_MAX};
 
 /// Longest name of an edge, a switch, a rollout, a rule, in bytes.
 const NAME_BYTES_MAX: usize = 128;
@@ -13,6 +17,18 @@ const NAME_BYTES_MAX: usize = 128;
 const PART_BYTES_MAX: usize = 262;
 /// Most roles of a server.
 const ROLES_MAX: usize = 16;
+/// The one name that no set of flags can have: the key of the counter stands there in Redis.
+pub(crate) const FLAGS_COUNTER: &str = "ver";
+/// Most labels of an alert.
+const LABELS_MAX: usize = 32;
+/// Longest name or value of a label, in bytes.
+const LABEL_BYTES_MAX: usize = 256;
+/// Most variants that figures are of at a time.
+pub(crate) const STATS_VARIANTS_MAX: usize = 64;
+/// Longest name of a counter, in bytes: plugin and counter.
+const COUNTER_NAME_BYTES_MAX: usize = 2 * NAME_BYTES_MAX;
+/// Longest text of a silence, in bytes.
+const SILENCE_TEXT_BYTES_MAX: usize = 1_024;
 /// Longest text of an alert, in bytes; the contract ends messages there too.
 const ALERT_TEXT_BYTES_MAX: usize = 8 * 1_024;
 
@@ -62,9 +78,16 @@ pub(crate) fn check_alert(alert: &Alert) -> Result<(), StoreError> {
     if !is_name(&alert.rule) {
         return invalid(&format!("`{}` cannot name a rule", alert.rule.escape_default()));
     }
-    let Alert { fingerprint, route, plugin, message, request_id, .. } = alert;
-    if [fingerprint, route, plugin, message, request_id].into_iter().any(|text| text.len() > ALERT_TEXT_BYTES_MAX) {
+    check_alert_id(&alert.id)?;
+    let Alert { fingerprint, route, plugin, message, request_id, router, .. } = alert;
+    let texts = [fingerprint, route, plugin, message, request_id, router];
+    if texts.into_iter().any(|text| text.len() > ALERT_TEXT_BYTES_MAX) {
         return invalid("a text of the alert is longer than 8 KiB");
+    }
+    if alert.labels.len() > LABELS_MAX
+        || alert.labels.iter().any(|(name, value)| name.len().max(value.len()) > LABEL_BYTES_MAX)
+    {
+        return invalid("an alert has at most 32 labels, each of at most 256 bytes");
     }
     Ok(())
 }
@@ -80,6 +103,83 @@ pub(crate) fn check_switches(names: &[String]) -> Result<(), StoreError> {
     }
 }
 
+/// Checks the name of a job that one of the fleet leads.
+pub(crate) fn check_job(job: &str) -> Result<(), StoreError> {
+    if is_name(job) { Ok(()) } else { invalid(&format!("`{}` cannot name a job", job.escape_default())) }
+}
+
+/// Checks what tells one who leads, or works on deliveries, from another.
+pub(crate) fn check_holder(holder: &str) -> Result<(), StoreError> {
+    let fits = (1..=NAME_BYTES_MAX).contains(&holder.len()) && holder.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits { Ok(()) } else { invalid("a holder is 1 to 128 printable ASCII characters without spaces") }
+}
+
+/// Checks what is known of a sink that took a notice.
+pub(crate) fn check_sent(alert: &AlertId, sink: &str) -> Result<(), StoreError> {
+    check_alert_id(alert)?;
+    if is_name(sink) { Ok(()) } else { invalid(&format!("`{}` cannot name a sink", sink.escape_default())) }
+}
+
+/// Checks a dead letter.
+pub(crate) fn check_letter(letter: &DeadLetter) -> Result<(), StoreError> {
+    check_alert(&letter.alert)?;
+    check_sent(&letter.alert.id, &letter.sink)?;
+    if letter.error.len() > ALERT_TEXT_BYTES_MAX {
+        return invalid("the error of a dead letter is longer than 8 KiB");
+    }
+    Ok(())
+}
+
+/// Checks figures of variants.
+pub(crate) fn check_stats(variants: &BTreeMap<String, VariantStats>) -> Result<(), StoreError> {
+    if variants.len() > STATS_VARIANTS_MAX || variants.keys().any(|variant| !is_name(variant)) {
+        return invalid("figures are of at most 64 variants, each with a name");
+    }
+    let mut counters = variants.values().map(|stats| &stats.counters);
+    let fits = |counter: &String| (1..=COUNTER_NAME_BYTES_MAX).contains(&counter.len());
+    if counters.any(|counters| counters.len() > COUNTERS_MAX || !counters.keys().all(fits)) {
+        return invalid("a variant has at most 64 counters, with names of at most 256 bytes");
+    }
+    Ok(())
+}
+
+/// Checks the id of a silence.
+pub(crate) fn check_silence_id(id: &str) -> Result<(), StoreError> {
+    if is_name(id) { Ok(()) } else { invalid(&format!("`{}` cannot name a silence", id.escape_default())) }
+}
+
+/// Checks a silence.
+pub(crate) fn check_silence(silence: &Silence) -> Result<(), StoreError> {
+    let Silence { id, rule, route, fingerprint, until_ms: _, by, reason } = silence;
+    check_silence_id(id)?;
+    let matched = [rule, route, fingerprint].into_iter().flatten();
+    if matched.chain([by, reason]).any(|text| text.len() > SILENCE_TEXT_BYTES_MAX) {
+        return invalid("a text of the silence is longer than 1 KiB");
+    }
+    Ok(())
+}
+
+/// Checks the name of a set of flags.
+pub(crate) fn check_flag_set(set: &str) -> Result<(), StoreError> {
+    if is_flag_set(set) { Ok(()) } else { invalid(&format!("`{}` cannot name a set of flags", set.escape_default())) }
+}
+
+/// Checks the text of flag definitions, but for its sense.
+pub(crate) fn check_flags(text: &str) -> Result<(), StoreError> {
+    if text.is_empty() {
+        return invalid("flag definitions cannot be empty");
+    }
+    if text.len() > FLAG_DOCUMENT_BYTES_MAX {
+        return invalid("flag definitions cannot be longer than 1 MiB");
+    }
+    Ok(())
+}
+
+/// True if `set` can name a set of flags.
+pub(crate) fn is_flag_set(set: &str) -> bool {
+    is_name(set) && set != FLAGS_COUNTER
+}
+
 /// Checks that a switch is one of those that are followed.
 pub(crate) fn check_switch(switches: &[String], name: &str) -> Result<(), StoreError> {
     if switches.iter().any(|switch| switch == name) {
@@ -87,6 +187,10 @@ pub(crate) fn check_switch(switches: &[String], name: &str) -> Result<(), StoreE
     }
     let (name, known) = (name.escape_default(), switches.join(", "));
     invalid(&format!("`{name}` is no switch of this router; `switches` under [store] in sluice.toml has {known}"))
+}
+
+fn check_alert_id(id: &AlertId) -> Result<(), StoreError> {
+    if id.as_str().len() <= NAME_BYTES_MAX { Ok(()) } else { invalid("the id of an alert is longer than 128 bytes") }
 }
 
 fn invalid(message: &str) -> Result<(), StoreError> {
@@ -131,6 +235,15 @@ mod tests {
             assert!(check_rollout(name).is_err(), "{name:?}");
         }
         assert!(check_rollout(&"x".repeat(NAME_BYTES_MAX)).is_ok());
+    }
+
+    #[test]
+    fn flag_definitions_have_a_name_that_is_not_the_counter_and_at_most_a_mebibyte() {
+        assert!(check_flag_set("shop").is_ok() && check_flag_set("version").is_ok());
+        assert!(check_flag_set("ver").is_err() && check_flag_set("a:b").is_err());
+        assert!(check_flags(&"x".repeat(FLAG_DOCUMENT_BYTES_MAX)).is_ok());
+        assert!(check_flags(&"x".repeat(FLAG_DOCUMENT_BYTES_MAX + 1)).is_err());
+        assert!(check_flags("").is_err());
     }
 
     #[test]

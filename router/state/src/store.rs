@@ -30,6 +30,10 @@ pub const SWITCHES_MAX: usize = 1_024;
 pub const AUDIT_ENTRIES_MAX: usize = 10_000;
 /// Dead letters that are kept; the oldest go first.
 pub const DEAD_LETTERS_MAX: usize = 1_000;
+/// Alerts that are known to be up at a time; one too many is raised, and never resolved.
+pub const FIRING_MAX: usize = 1_024;
+/// Deliveries that are handed out in one call.
+pub const DELIVERIES_AT_ONCE_MAX: usize = 256;
 /// How long it is known that a sink took a notice.
 pub const SENT_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A delivery that its consumer has not finished for this long belongs to whoever asks.
@@ -61,7 +65,6 @@ pub struct Leadership {
 /// receiver and the fence was answered: this router acts on it already. So never await a write in the task that drains
 /// the receiver. Dropping the future of a write may leave it done or undone.
 #[async_trait]
-#[expect(unused_variables, reason = "calls that no store has yet")]
 pub trait Store: Send + Sync + 'static {
     /// Sets a switch.
     ///
@@ -125,9 +128,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Invalid`] for a name that is none, [`StoreError::Full`] above [`SWITCHES_MAX`].
-    async fn watch_switches(&self, names: &[String]) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn watch_switches(&self, names: &[String]) -> Result<(), StoreError>;
 
     /// Writes a set of flag definitions, whole, and returns its version. With `expected`, only if that is its version now
     /// (0 = there is no such set). Whether the text makes sense is the caller's matter.
@@ -141,33 +142,25 @@ pub trait Store: Send + Sync + 'static {
         text: &str,
         expected: Option<u64>,
         author: Author<'_>,
-    ) -> Result<u64, StoreError> {
-        Err(StoreError::Closed)
-    }
+    ) -> Result<u64, StoreError>;
 
     /// Removes a set; false if there was none.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn delete_flags(&self, set: &str, author: Author<'_>) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn delete_flags(&self, set: &str, author: Author<'_>) -> Result<bool, StoreError>;
 
     /// A set as the store has it now.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn flags(&self, set: &str) -> Result<Option<FlagDocument>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn flags(&self, set: &str) -> Result<Option<FlagDocument>, StoreError>;
 
     /// The newest entries of the audit log, newest first; with `key`, those about it.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn audit(&self, key: Option<&str>, newest: usize) -> Result<Vec<AuditEntry>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn audit(&self, key: Option<&str>, newest: usize) -> Result<Vec<AuditEntry>, StoreError>;
 
     /// Adds to the figures of a rollout's variants, in the window of [`sluice_model::stats::WINDOW_MS`] that `at_ms` is
     /// in. May be lost in a crash. No fence: nothing waits for it.
@@ -179,9 +172,7 @@ pub trait Store: Send + Sync + 'static {
         rollout: &str,
         at_ms: u64,
         variants: &BTreeMap<String, VariantStats>,
-    ) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    ) -> Result<(), StoreError>;
 
     /// The figures of a rollout's variants, of all routers, in the windows that begin in `from_ms..to_ms`.
     ///
@@ -192,51 +183,39 @@ pub trait Store: Send + Sync + 'static {
         rollout: &str,
         from_ms: u64,
         to_ms: u64,
-    ) -> Result<BTreeMap<String, VariantStats>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    ) -> Result<BTreeMap<String, VariantStats>, StoreError>;
 
     /// Leads a job, or goes on leading it, for `ttl` from now; `None` = another one does. The caller stops acting at two
     /// thirds of `ttl` without a renewal. No fence.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn lead(&self, job: &str, holder: &str, ttl: Duration) -> Result<Option<Leadership>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn lead(&self, job: &str, holder: &str, ttl: Duration) -> Result<Option<Leadership>, StoreError>;
 
     /// Leads a job no more, if `holder` did.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn resign(&self, job: &str, holder: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn resign(&self, job: &str, holder: &str) -> Result<(), StoreError>;
 
     /// What this alert is about was seen at `alert.at_ms` and stays up for `keep` after that. Raises the alert (see
     /// [`Self::append_alert`]) if it is not up yet; true if that was done.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn keep_firing(&self, alert: &Alert, keep: Duration, cooldown: Duration) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn keep_firing(&self, alert: &Alert, keep: Duration, cooldown: Duration) -> Result<bool, StoreError>;
 
     /// Alerts that are up, oldest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn firing(&self) -> Result<Vec<Firing>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn firing(&self) -> Result<Vec<Firing>, StoreError>;
 
     /// Resolves what was not seen for as long as it is kept, and appends a resolved alert for each: one of the fleet does.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn resolve_alerts(&self, now_ms: u64) -> Result<Vec<Alert>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn resolve_alerts(&self, now_ms: u64) -> Result<Vec<Alert>, StoreError>;
 
     /// The next alerts to tell sinks of: new ones, and those that their consumer has left for [`DELIVERY_IDLE_MAX`]. Waits
     /// at most `wait` for one. Each goes to one `consumer` of the fleet.
@@ -248,80 +227,60 @@ pub trait Store: Send + Sync + 'static {
         consumer: &str,
         count_max: usize,
         wait: Duration,
-    ) -> Result<Vec<Delivery>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    ) -> Result<Vec<Delivery>, StoreError>;
 
     /// The consumer still works on it: it is not handed to others for another [`DELIVERY_IDLE_MAX`].
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError>;
 
     /// All sinks have it, or it is buried.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError>;
 
     /// `sink` took the notice of this alert; kept for [`SENT_KEPT`].
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn mark_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn mark_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError>;
 
     /// True if `sink` took it.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn was_sent(&self, alert: &AlertId, sink: &str) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn was_sent(&self, alert: &AlertId, sink: &str) -> Result<bool, StoreError>;
 
     /// Gives a notice up: `letter.entry` is ignored and set by the store.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn bury(&self, letter: &DeadLetter) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn bury(&self, letter: &DeadLetter) -> Result<(), StoreError>;
 
     /// Dead letters, newest first.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn dead_letters(&self, newest: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn dead_letters(&self, newest: usize) -> Result<Vec<DeadLetter>, StoreError>;
 
     /// Puts the alert of a dead letter back among the deliveries (those who have it are not told again); false if there is
     /// no such letter.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn replay(&self, entry: &str, author: Author<'_>) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn replay(&self, entry: &str, author: Author<'_>) -> Result<bool, StoreError>;
 
     /// Makes or replaces a silence.
     ///
     /// # Errors
     /// [`StoreError::Full`] above [`sluice_model::silence::SILENCES_MAX`].
-    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn put_silence(&self, silence: &Silence) -> Result<(), StoreError>;
 
     /// Ends a silence; false if there is none.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn delete_silence(&self, id: &str, author: Author<'_>) -> Result<bool, StoreError> {
-        Err(StoreError::Closed)
-    }
+    async fn delete_silence(&self, id: &str, author: Author<'_>) -> Result<bool, StoreError>;
 }

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde::de::DeserializeOwned;
-use sluice_model::alert::Alert;
+use sluice_model::alert::Firing;
 use sluice_model::lease::Server;
 use sluice_model::rollout::Rollout;
+use sluice_model::silence::Silence;
 
-use crate::error::{OpenError, StoreError};
+use crate::error::OpenError;
+use crate::event::FlagDocument;
 
 /// Switch name -> on.
 pub(super) const SWITCHES: TableDefinition<'_, &str, bool> = TableDefinition::new("switches");
@@ -22,12 +24,32 @@ pub(super) const ALERTS: TableDefinition<'_, u64, &str> = TableDefinition::new("
 /// (rule, fingerprint) -> end of the cooldown, ms since the Unix epoch.
 pub(super) const MUTES: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("mutes");
 
+/// Set -> (version, document).
+pub(super) const FLAGS: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("flags");
+/// What is counted -> how far.
+pub(super) const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
+/// Silence id -> JSON.
+pub(super) const SILENCES: TableDefinition<'_, &str, &str> = TableDefinition::new("silences");
+/// (ms since the Unix epoch, order within it) -> JSON.
+pub(super) const LOG: TableDefinition<'_, (u64, u64), &str> = TableDefinition::new("log");
+/// (rule, fingerprint) of an alert that is up -> JSON. That it was seen again is not written.
+pub(super) const FIRING: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("firing");
+/// Order of arrival -> (how often it was handed out, JSON of the alert). Only what is not finished.
+pub(super) const DELIVERIES: TableDefinition<'_, u64, (u64, &str)> = TableDefinition::new("deliveries");
+/// (alert id, sink) -> when the sink took the notice, ms since the Unix epoch.
+pub(super) const SENT: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("sent");
+/// Order of arrival -> JSON.
+pub(super) const DEAD_LETTERS: TableDefinition<'_, u64, &str> = TableDefinition::new("dead-letters");
+
 /// What a file holds that stays in memory.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) switches: BTreeMap<String, bool>,
     pub(super) rollouts: BTreeMap<String, Rollout>,
     pub(super) servers: BTreeMap<String, Server>,
+    pub(super) flags: BTreeMap<String, FlagDocument>,
+    pub(super) silences: BTreeMap<String, Silence>,
+    pub(super) firing: Vec<Firing>,
 }
 
 /// Opens or creates the file and reads it. Blocks.
@@ -54,6 +76,14 @@ fn create_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(SERVERS)?;
     transaction.open_table(ALERTS)?;
     transaction.open_table(MUTES)?;
+    transaction.open_table(FLAGS)?;
+    transaction.open_table(COUNTERS)?;
+    transaction.open_table(SILENCES)?;
+    transaction.open_table(LOG)?;
+    transaction.open_table(FIRING)?;
+    transaction.open_table(DELIVERIES)?;
+    transaction.open_table(SENT)?;
+    transaction.open_table(DEAD_LETTERS)?;
     transaction.commit()?;
     Ok(())
 }
@@ -79,7 +109,18 @@ fn read(database: &Database) -> Result<Content, ReadError> {
     }
     let rollouts = documents(&transaction.open_table(ROLLOUTS)?)?;
     let servers = documents(&transaction.open_table(SERVERS)?)?;
-    Ok(Content { switches, rollouts, servers })
+    let silences = documents(&transaction.open_table(SILENCES)?)?;
+    let mut flags = BTreeMap::new();
+    for entry in transaction.open_table(FLAGS)?.iter()? {
+        let (set, document) = entry?;
+        let (version, text) = document.value();
+        flags.insert(set.value().to_owned(), FlagDocument { text: text.into(), version });
+    }
+    let mut firing = Vec::new();
+    for entry in transaction.open_table(FIRING)?.iter()? {
+        firing.push(serde_json::from_str(entry?.1.value()).map_err(ReadError::Document)?);
+    }
+    Ok(Content { switches, rollouts, servers, flags, silences, firing })
 }
 
 fn documents<T: DeserializeOwned>(
@@ -92,15 +133,4 @@ fn documents<T: DeserializeOwned>(
         documents.insert(key.value().to_owned(), document);
     }
     Ok(documents)
-}
-
-/// The newest alerts, newest first. Blocks.
-pub(super) fn newest_alerts(database: &Database, newest: usize) -> Result<Vec<Alert>, StoreError> {
-    let texts = || -> Result<Vec<String>, redb::Error> {
-        let table = database.begin_read()?.open_table(ALERTS)?;
-        let rows = table.iter()?.rev().take(newest);
-        rows.map(|entry| Ok(entry?.1.value().to_owned())).collect()
-    };
-    let texts = texts().map_err(|error| StoreError::Embedded(Box::new(error)))?;
-    texts.iter().map(|text| Ok(serde_json::from_str(text)?)).collect()
 }

@@ -1,5 +1,5 @@
 //! The one writer of the embedded store: takes jobs in order, runs each on a blocking thread, sends its events and then
-//! its fence. Also the clock that ends leases.
+//! its fence. Also the clock that ends leases and silences.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ type Work = Box<dyn FnOnce(&mut State) -> Vec<Event> + Send>;
 /// One change, and the fence behind its events.
 struct Job {
     work: Work,
-    fence: oneshot::Sender<()>,
+    fence: Option<oneshot::Sender<()>>,
 }
 
 /// Where changes are handed in.
@@ -37,8 +37,26 @@ impl Jobs {
         &self,
         change: impl FnOnce(&mut State) -> Done<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let (answer, answered) = oneshot::channel();
         let (fence, fenced) = oneshot::channel();
+        let value = self.hand_in(Some(fence), change).await?;
+        passed(fenced).await?;
+        Ok(value)
+    }
+
+    /// Likewise, but nobody acts on it, so there is nothing to wait for.
+    pub(super) async fn run_unfenced<T: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut State) -> Done<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.hand_in(None, change).await
+    }
+
+    async fn hand_in<T: Send + 'static>(
+        &self,
+        fence: Option<oneshot::Sender<()>>,
+        change: impl FnOnce(&mut State) -> Done<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
         let work = Box::new(move |state: &mut State| {
             let (result, events) = match change(state) {
                 Ok((value, events)) => (Ok(value), events),
@@ -49,9 +67,7 @@ impl Jobs {
             events
         });
         self.0.send(Job { work, fence }).await.map_err(|_closed| StoreError::Closed)?;
-        let value = answered.await.map_err(|_closed| StoreError::Closed)??;
-        passed(fenced).await?;
-        Ok(value)
+        answered.await.map_err(|_closed| StoreError::Closed)?
     }
 }
 
@@ -81,7 +97,7 @@ async fn write(
                 continue;
             }
             job = queue.recv() => match job {
-                Some(job) => (job.work, Some(job.fence)),
+                Some(job) => (job.work, job.fence),
                 None => return,
             },
             _at = tick.tick() => (Box::new(expire), None),
@@ -103,7 +119,7 @@ fn expire(state: &mut State) -> Vec<Event> {
     match state.expire(now_ms()) {
         Ok(((), events)) => events,
         Err(error) => {
-            tracing::error!(%error, "cannot end leases");
+            tracing::error!(%error, "cannot end what is over");
             Vec::new()
         }
     }

@@ -1,8 +1,8 @@
 //! How rollouts, servers and alerts are written as fields of hashes and stream entries, readable by any Redis client.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use sluice_model::alert::{Alert, AlertId};
+use sluice_model::alert::{Alert, AlertId, AlertStatus};
 use sluice_model::lease::Server;
 use sluice_model::plan::Position;
 use sluice_model::rollout::{Rollout, RolloutState};
@@ -20,7 +20,7 @@ pub(super) type Pairs = Vec<(&'static str, String)>;
 /// A hash or entry that is not what its key promises.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("field `{0}` is missing or cannot be read")]
-pub(super) struct FieldFault(&'static str);
+pub(super) struct FieldFault(pub(super) &'static str);
 
 pub(super) fn rollout_fields(rollout: &Rollout) -> Pairs {
     let seen: Vec<&str> = rollout.seen_aborts.iter().map(AlertId::as_str).collect();
@@ -117,6 +117,9 @@ pub(super) fn alert_fields(alert: &Alert) -> Pairs {
         ("limit", alert.limit.to_string()),
         ("request_id", alert.request_id.clone()),
         ("at_ms", alert.at_ms.to_string()),
+        ("status", alert.status.as_str().to_owned()),
+        ("labels", serde_json::json!(alert.labels).to_string()),
+        ("router", alert.router.clone()),
     ];
     for (name, value) in [("variant", &alert.variant), ("rollout", &alert.rollout)] {
         fields.extend(value.clone().map(|value| (name, value)));
@@ -138,8 +141,21 @@ pub(super) fn alert_from(fields: &Fields) -> Result<Alert, FieldFault> {
         rollout: fields.get("rollout").cloned(),
         request_id: text(fields, "request_id"),
         at_ms: optional(fields, "at_ms")?.unwrap_or_default(),
-        ..Alert::default()
+        status: alert_status(fields)?,
+        labels: labels(fields)?,
+        router: text(fields, "router"),
     })
+}
+
+/// An entry of the version before has none: it was raised.
+fn alert_status(fields: &Fields) -> Result<AlertStatus, FieldFault> {
+    let Some(text) = fields.get("status") else { return Ok(AlertStatus::Firing) };
+    AlertStatus::from_text(text).ok_or(FieldFault("status"))
+}
+
+fn labels(fields: &Fields) -> Result<BTreeMap<String, String>, FieldFault> {
+    let Some(text) = fields.get("labels") else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(text).map_err(|_malformed| FieldFault("labels"))
 }
 
 fn text(fields: &Fields, name: &'static str) -> String {
@@ -214,8 +230,18 @@ mod tests {
             rollout: Some("demo".into()),
             request_id: "r".into(),
             at_ms: 9,
-            ..Alert::default()
+            status: AlertStatus::Resolved,
+            labels: [("team".to_owned(), "edge".to_owned())].into(),
+            router: "edge-1".into(),
         };
-        assert_eq!(alert_from(&fields(alert_fields(&alert))), Ok(alert));
+        let mut written = fields(alert_fields(&alert));
+        assert_eq!(alert_from(&written), Ok(alert.clone()));
+        for new in ["status", "labels", "router"] {
+            written.remove(new);
+        }
+        let before = Alert { status: AlertStatus::Firing, labels: BTreeMap::new(), router: String::new(), ..alert };
+        assert_eq!(alert_from(&written), Ok(before), "as the version before wrote it");
+        written.insert("labels".into(), "[".into());
+        assert_eq!(alert_from(&written), Err(FieldFault("labels")));
     }
 }

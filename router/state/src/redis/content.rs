@@ -4,15 +4,22 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sluice_model::rollout::{Rollout, RolloutState};
+use tokio::sync::watch;
 
+use super::disk::Document;
+use super::flag_sets::FlagSets;
 use super::reader::Loaded;
+use super::silences::Silences;
+use crate::clock::now_ms;
 use crate::event::{Event, SwitchValue};
 
-/// Switches, rollouts and the highest epoch seen.
+/// Switches, rollouts, flag definitions, silences and the highest epoch seen.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     pub(super) epoch: u64,
     pub(super) rollouts: BTreeMap<String, Rollout>,
+    pub(super) flags: FlagSets,
+    pub(super) silences: Silences,
     switches: BTreeMap<String, Switch>,
 }
 
@@ -25,21 +32,36 @@ struct Switch {
 
 /// The content, shared by the supervisor (which writes it) and writes (which look at it).
 #[derive(Debug, Default)]
-pub(super) struct Held(Mutex<Content>);
+pub(super) struct Held {
+    content: Mutex<Content>,
+    arrivals: watch::Sender<()>,
+}
 
 impl Held {
+    /// Hears of alerts that are new in their stream.
+    pub(super) fn arrivals(&self) -> watch::Receiver<()> {
+        self.arrivals.subscribe()
+    }
+
+    /// There are new alerts.
+    pub(super) fn tell_arrival(&self) {
+        self.arrivals.send_replace(());
+    }
+
     /// Locked for a moment; never over an await.
     pub(super) fn lock(&self) -> MutexGuard<'_, Content> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Content {
     /// What was held before a restart.
-    pub(super) fn from_disk(epoch: u64, switches: BTreeMap<String, bool>, rollouts: BTreeMap<String, Rollout>) -> Self {
+    pub(super) fn from_disk(document: Document) -> Self {
+        let Document { epoch, switches, rollouts, flags, silences, .. } = document;
         let switch = |on| Switch { told: SwitchValue::of(on), good: Some(on) };
         let switches = switches.into_iter().map(|(name, on)| (name, switch(on))).collect();
-        Self { epoch, rollouts, switches }
+        let (flags, silences) = (FlagSets::from_disk(flags), Silences::from_disk(silences));
+        Self { epoch, rollouts, flags, silences, switches }
     }
 
     /// True if no store was ever seen.
@@ -77,6 +99,8 @@ impl Content {
         for (name, rollout) in loaded.rollouts {
             events.extend(self.apply_rollout(&name, rollout));
         }
+        events.extend(self.flags.take_over(loaded.flags));
+        events.extend(loaded.silences.and_then(|silences| self.silences.apply(silences, now_ms())));
         events
     }
 

@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sluice_model::lease::Server;
 use sluice_model::rollout::Rollout;
+use sluice_model::silence::Silence;
 use tempfile::NamedTempFile;
+
+use crate::event::FlagDocument;
 
 /// Name of the file in the data folder.
 const FILE: &str = "store.json";
@@ -25,6 +28,10 @@ pub(super) struct Document {
     pub(super) switches: BTreeMap<String, bool>,
     pub(super) rollouts: BTreeMap<String, Rollout>,
     pub(super) servers: Vec<Server>,
+    #[serde(default)]
+    pub(super) flags: BTreeMap<String, FlagDocument>,
+    #[serde(default)]
+    pub(super) silences: Vec<Silence>,
 }
 
 /// Where it is kept.
@@ -98,10 +105,16 @@ mod tests {
             switches,
             rollouts: BTreeMap::new(),
             servers: Vec::new(),
+            flags: [("shop".to_owned(), FlagDocument { text: "{}".into(), version: 3 })].into(),
+            silences: Vec::new(),
         };
         disk.save(&document).unwrap();
-        assert_eq!(disk.load().unwrap().epoch, 7);
+        let loaded = disk.load().unwrap();
+        assert_eq!((loaded.epoch, loaded.flags), (7, document.flags));
         assert!(Disk::new(folder.path(), "h:2/0 main".into()).load().is_none());
+        let before = r#"{"store":"h:1/0 main","epoch":5,"switches":{},"rollouts":{},"servers":[]}"#;
+        std::fs::write(folder.path().join(FILE), before).unwrap();
+        assert_eq!(disk.load().unwrap().epoch, 5, "as the version before wrote it");
         std::fs::write(folder.path().join(FILE), b"{half").unwrap();
         assert!(disk.load().is_none());
     }

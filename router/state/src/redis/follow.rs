@@ -64,6 +64,7 @@ impl Supervisor {
 
     async fn refresh(&mut self, refresh: Refresh, connections: &Connections, reader: &Reader) -> Result<(), Lost> {
         self.take_in(refresh.change, connections, reader).await?;
+        self.read_streams(reader).await?;
         self.outbox.emit([Event::Fence(refresh.fence)]).await;
         Ok(())
     }
@@ -77,10 +78,12 @@ impl Supervisor {
                 self.tell(event).await;
                 Ok(())
             }
+            Change::Flags(set) => self.read_flags(&set, reader).await,
+            Change::Silences => self.read_silences(reader).await,
             Change::Servers => self.read_servers(connections, reader, true).await,
             Change::Epoch => {
                 self.read_epoch(reader).await?;
-                self.read_alerts(reader).await
+                self.read_streams(reader).await
             }
         }
     }
@@ -97,7 +100,8 @@ impl Supervisor {
             self.read_switch(name, reader).await?;
         }
         self.read_servers(connections, reader, false).await?;
-        self.read_alerts(reader).await?;
+        self.read_streams(reader).await?;
+        self.expire_silences().await;
         self.confirmed_ms = Some(now_ms());
         self.save_disk().await;
         Ok(())
@@ -119,7 +123,7 @@ impl Supervisor {
     }
 
     /// True if the epoch rose. That it went away or fell means that data was lost.
-    async fn read_epoch(&mut self, reader: &Reader) -> Result<bool, Lost> {
+    pub(super) async fn read_epoch(&mut self, reader: &Reader) -> Result<bool, Lost> {
         let theirs = reader.epoch().await?;
         let mut content = self.held.lock();
         match theirs {
@@ -140,7 +144,7 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn tell(&mut self, event: Option<Event>) {
+    pub(super) async fn tell(&mut self, event: Option<Event>) {
         self.unsaved |= event.is_some();
         self.outbox.emit(event).await;
     }
@@ -178,14 +182,9 @@ impl Supervisor {
         Ok(moved)
     }
 
-    /// Tells of alerts since the last one.
-    pub(super) async fn read_alerts(&mut self, reader: &Reader) -> Result<(), Lost> {
-        while let Some(last) = &self.last_alert {
-            let (alerts, newest) = reader.alerts_after(last).await?;
-            let Some(newest) = newest else { break };
-            self.last_alert = Some(newest);
-            self.outbox.emit(alerts.into_iter().map(Event::Alert)).await;
-        }
-        Ok(())
+    /// Tells of alerts and audit entries since the last ones.
+    pub(super) async fn read_streams(&mut self, reader: &Reader) -> Result<(), Lost> {
+        self.read_alerts(reader).await?;
+        self.read_log(reader).await
     }
 }

@@ -4,18 +4,33 @@
 mod cluster;
 mod codec;
 mod content;
+mod dead_letters;
+mod deliveries;
 mod dial;
 mod disk;
+mod entries;
+mod firing;
+mod flag_sets;
+mod flags;
 mod follow;
 mod keys;
+mod leader;
 mod lease;
 mod link;
+mod log;
+mod notices;
 mod push;
 mod reader;
+mod rollouts;
 mod scripts;
 pub(crate) mod secrets;
 mod sentinel;
+mod servers;
+mod silences;
+mod stats;
+mod store;
 mod supervisor;
+mod switches;
 mod takeover;
 mod target;
 pub(crate) mod url;
@@ -25,14 +40,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use redis::streams::StreamRangeReply;
-use redis::{RedisError, RedisResult, cmd};
-use sluice_model::alert::Alert;
-use sluice_model::audit::Author;
-use sluice_model::flag::switch_text;
-use sluice_model::lease::Server;
-use sluice_model::rollout::{Applied, Command, Rollout};
+use redis::{RedisError, RedisResult};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -40,27 +48,22 @@ use tokio_util::task::TaskTracker;
 use self::content::Held;
 use self::disk::Disk;
 use self::keys::{Change, Keys};
-
 use self::scripts::Scripts;
 use self::supervisor::{Link, Refresh, Supervisor};
 use self::target::Target;
 use self::writer::Writer;
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
-use crate::names::{check_alert, check_rollout, check_server, check_server_id, check_switch, check_switches};
 use crate::outbox::{Outbox, passed};
-use crate::store::{ALERTS_MAX, Leadership, SERVERS_MAX, Store};
 
 /// Writes that wait to be seen by the supervisor; more make the caller wait.
 const REFRESHES_MAX: usize = 256;
 /// How long a write may take. A write that timed out may be done: all may be repeated, but for a flip.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Tries of one compare-and-set; each that fails means that another one succeeded.
-const SWAPS_MAX: usize = 16;
-/// The code that `put_server.lua` answers with.
+/// The code that our scripts answer with.
 const FULL: &str = "FULL";
-/// Codes of servers that lead no more, or not yet: nothing was done, and soon another one takes it.
-const PASSING: [&str; 7] = ["ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"];
+/// Codes of servers that lead no more, or not yet, or have lost their data: nothing was done, and soon it can be.
+const PASSING: [&str; 8] = ["ASK", "CLUSTERDOWN", "LOADING", "LOST", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"];
 
 /// The store of a fleet.
 pub(crate) struct RedisStore {
@@ -70,6 +73,7 @@ pub(crate) struct RedisStore {
     link: watch::Receiver<Link>,
     refreshes: mpsc::Sender<Refresh>,
     lease_ttl: Duration,
+    delivery_idle: Duration,
 }
 
 /// Starts the supervisor; connects in the background.
@@ -86,6 +90,7 @@ pub(crate) fn open(url: &str, config: &Config, outbox: Outbox, tracker: &TaskTra
         link,
         refreshes,
         lease_ttl: config.lease_ttl,
+        delivery_idle: config.delivery_idle,
     };
     let supervisor = Supervisor::new(target, &store, disk, outbox, link_sender, tracker.clone());
     tracker.spawn(supervisor.run(refresh_queue));
@@ -113,155 +118,6 @@ impl RedisStore {
         let (fence, fenced) = oneshot::channel();
         self.refreshes.send(Refresh { change, fence }).await.map_err(|_closed| StoreError::Closed)?;
         passed(fenced).await
-    }
-
-    /// Follows these switches from now on. Once it returns their values have been told, unless the store is away.
-    async fn follow_switches(&self, names: &[String]) -> Result<(), StoreError> {
-        if !self.keys.watch_switches(names) {
-            return Ok(());
-        }
-        match self.confirm(Change::Epoch).await {
-            Err(StoreError::Unconfirmed) => Ok(()),
-            confirmed => confirmed,
-        }
-    }
-
-    async fn read_rollout(&self, from: Writer, name: &str) -> Result<Option<Rollout>, StoreError> {
-        let mut from = from;
-        let mut command = cmd("HGETALL");
-        let fields: codec::Fields = answered(command.arg(self.keys.rollout(name)).query_async(&mut from)).await?;
-        if fields.is_empty() {
-            return Ok(None);
-        }
-        let unreadable = |fault| StoreError::Invalid(format!("the store's rollout `{name}` cannot be read: {fault}"));
-        codec::rollout_from(&fields).map(Some).map_err(unreadable)
-    }
-
-    /// Creates the rollout unless there is one; returns what there is.
-    async fn create_or_read(&self, name: &str, initial: &Rollout) -> Result<Rollout, StoreError> {
-        // A rollout that was deleted in the store returns as we knew it, not as it once began: its epoch only grows.
-        let rollout = self.held.lock().rollouts.get(name).unwrap_or(initial).clone();
-        for _try in 0..SWAPS_MAX {
-            let writer = self.writer().await?;
-            if let Some(found) = self.read_rollout(writer.clone(), name).await? {
-                return Ok(found);
-            }
-            if answered(self.scripts.swap_rollout(writer, &self.keys, name, None, &rollout)).await? {
-                return Ok(rollout);
-            }
-        }
-        Err(StoreError::Contended(name.to_owned()))
-    }
-
-    /// Compare-and-set on the epoch, until nobody was faster.
-    async fn transition(
-        &self,
-        name: &str,
-        command: &Command,
-        author: Author<'_>,
-        now_ms: u64,
-    ) -> Result<Rollout, StoreError> {
-        for _try in 0..SWAPS_MAX {
-            let writer = self.writer().await?;
-            let found = self.read_rollout(writer.clone(), name).await?;
-            let rollout = found.ok_or_else(|| StoreError::NotFound(name.to_owned()))?;
-            let Applied::Changed(next) = rollout.apply(command, author, now_ms)? else { return Ok(rollout) };
-            let epoch = Some(rollout.epoch);
-            if answered(self.scripts.swap_rollout(writer, &self.keys, name, epoch, &next)).await? {
-                return Ok(next);
-            }
-        }
-        Err(StoreError::Contended(name.to_owned()))
-    }
-}
-
-#[async_trait]
-impl Store for RedisStore {
-    async fn set_switch(&self, name: &str, value: bool, author: Author<'_>) -> Result<(), StoreError> {
-        check_switch(&self.keys.switches(), name)?;
-        let mut writer = self.writer().await?;
-        let mut set = cmd("SET");
-        set.arg(name).arg(switch_text(value));
-        answered(set.exec_async(&mut writer)).await?;
-        tracing::info!(switch = name, value, by = author.by, "switch set");
-        self.confirm(Change::Switch(name.to_owned())).await
-    }
-
-    async fn flip_switch(&self, name: &str, author: Author<'_>) -> Result<bool, StoreError> {
-        check_switch(&self.keys.switches(), name)?;
-        let writer = self.writer().await?;
-        let last_good = self.held.lock().good_switch(name).unwrap_or(false);
-        let value = answered(self.scripts.flip(writer, name, last_good)).await?;
-        tracing::info!(switch = name, value, by = author.by, "switch flipped");
-        self.confirm(Change::Switch(name.to_owned())).await?;
-        Ok(value)
-    }
-
-    async fn watch_switches(&self, names: &[String]) -> Result<(), StoreError> {
-        check_switches(names)?;
-        self.follow_switches(names).await
-    }
-
-    async fn ensure_rollout(&self, name: &str, initial: &Rollout) -> Result<Rollout, StoreError> {
-        check_rollout(name)?;
-        let rollout = self.create_or_read(name, initial).await?;
-        self.confirm(Change::Rollout(name.to_owned())).await?;
-        Ok(rollout)
-    }
-
-    async fn apply_rollout(
-        &self,
-        name: &str,
-        command: &Command,
-        author: Author<'_>,
-        now_ms: u64,
-        _leader: Option<&Leadership>,
-    ) -> Result<Rollout, StoreError> {
-        check_rollout(name)?;
-        let rollout = self.transition(name, command, author, now_ms).await?;
-        self.confirm(Change::Rollout(name.to_owned())).await?;
-        Ok(rollout)
-    }
-
-    async fn put_server(&self, server: &Server) -> Result<(), StoreError> {
-        check_server(server)?;
-        let writer = self.writer().await?;
-        let put = answered(self.scripts.put_server(writer, &self.keys, server, self.lease_ttl)).await;
-        match put {
-            Ok(true) => self.confirm(Change::Servers).await,
-            Ok(false) => Ok(()),
-            Err(StoreError::Redis(error)) if error.code() == Some(FULL) => {
-                Err(StoreError::Full { what: "servers", max: SERVERS_MAX })
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn delete_server(&self, id: &str) -> Result<(), StoreError> {
-        check_server_id(id)?;
-        let writer = self.writer().await?;
-        if answered(self.scripts.delete_server(writer, &self.keys, id)).await? {
-            self.confirm(Change::Servers).await?;
-        }
-        Ok(())
-    }
-
-    async fn append_alert(&self, alert: &Alert, cooldown: Duration) -> Result<bool, StoreError> {
-        check_alert(alert)?;
-        let writer = self.writer().await?;
-        let new = answered(self.scripts.append_alert(writer, &self.keys, alert, cooldown)).await?;
-        if new {
-            self.confirm(Change::Epoch).await?;
-        }
-        Ok(new)
-    }
-
-    async fn alerts(&self, newest: usize) -> Result<Vec<Alert>, StoreError> {
-        let mut writer = self.writer().await?;
-        let mut range = cmd("XREVRANGE");
-        range.arg(self.keys.alerts()).arg("+").arg("-").arg("COUNT").arg(newest.min(ALERTS_MAX));
-        let reply: StreamRangeReply = answered(range.query_async(&mut writer)).await?;
-        Ok(reader::alerts_of(&reply))
     }
 }
 

@@ -4,28 +4,30 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::StreamRangeReply;
 use redis::{Cmd, FromRedisValue, RedisResult, cmd, pipe};
-use sluice_model::alert::Alert;
 use sluice_model::lease::Server;
 use sluice_model::rollout::Rollout;
+use sluice_model::silence::Silence;
 
-use super::codec::{Fields, alert_from, rollout_from, server_from};
+use super::codec::{rollout_from, server_from};
+use super::entries::{Entries, Entry, Hash, Texts, place};
+use super::flag_sets::Found;
 use super::keys::Keys;
 use super::lease::Ends;
 use super::link::{ANSWER_WAIT_MAX, Lost, within};
 use super::target::Connections;
 use crate::event::SwitchValue;
-use crate::store::{ROLLOUTS_MAX, SERVERS_MAX};
+use crate::names::is_flag_set;
+use crate::store::{FLAG_SETS_MAX, ROLLOUTS_MAX, SERVERS_MAX};
 
 /// Keys that one step of a scan looks at.
 const SCAN_STEP: usize = 1_000;
-/// Hashes or alerts that one answer brings.
+/// Hashes or entries that one answer brings.
 const BATCH: usize = 256;
 /// The code of Redis for a key of another type.
-const WRONG_TYPE: &str = "WRONGTYPE";
+pub(super) const WRONG_TYPE: &str = "WRONGTYPE";
 /// Before the first entry of any stream.
-const BEFORE_ALL_ALERTS: &str = "0-0";
+const BEFORE_ALL: &str = "0-0";
 
 /// Reads the content of one store.
 pub(super) struct Reader {
@@ -40,6 +42,16 @@ pub(super) struct Loaded {
     pub(super) epoch: Option<u64>,
     pub(super) switches: BTreeMap<String, SwitchValue>,
     pub(super) rollouts: BTreeMap<String, Rollout>,
+    pub(super) flags: BTreeMap<String, Found>,
+    /// `None` if they cannot be read.
+    pub(super) silences: Option<Vec<Silence>>,
+}
+
+/// Names of what has a key each.
+#[derive(Debug, Default)]
+struct Named {
+    rollouts: Vec<String>,
+    flags: Vec<String>,
 }
 
 impl Reader {
@@ -47,17 +59,32 @@ impl Reader {
         Self { connection: connections.reader.clone(), apart: connections.apart.clone(), keys }
     }
 
-    /// Switches, rollouts and the epoch.
+    /// A connection that reads only.
+    pub(super) fn connection(&self) -> MultiplexedConnection {
+        self.connection.clone()
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Everything that is pushed, except servers.
     pub(super) async fn load(&self) -> Result<Loaded, Lost> {
         let mut loaded = Loaded { epoch: self.epoch().await?, ..Loaded::default() };
         for name in self.keys.switches().iter() {
             loaded.switches.insert(name.clone(), self.switch(name).await?);
         }
-        for name in self.rollout_names().await? {
+        let Named { rollouts, flags } = self.named().await?;
+        for name in rollouts {
             if let Some(rollout) = self.rollout(&name).await? {
                 loaded.rollouts.insert(name, rollout);
             }
         }
+        for set in flags {
+            let found = self.flags(&set).await?;
+            loaded.flags.insert(set, found);
+        }
+        loaded.silences = self.silences().await?;
         Ok(loaded)
     }
 
@@ -83,7 +110,7 @@ impl Reader {
     /// `None` if there is none, or none that can be read.
     pub(super) async fn rollout(&self, name: &str) -> Result<Option<Rollout>, Lost> {
         let key = self.keys.rollout(name);
-        let fields: Fields = match self.ask("read a rollout", cmd("HGETALL").arg(&key)).await {
+        let Hash(fields) = match self.ask("read a rollout", cmd("HGETALL").arg(&key)).await {
             Ok(fields) => fields,
             Err(Lost::Redis { source, .. }) if source.code() == Some(WRONG_TYPE) => {
                 tracing::warn!(key, "not a rollout: a key of another type");
@@ -97,18 +124,26 @@ impl Reader {
         Ok(rollout_from(&fields).inspect_err(|fault| tracing::warn!(key, %fault, "rollout cannot be read")).ok())
     }
 
-    async fn rollout_names(&self) -> Result<Vec<String>, Lost> {
-        let prefix = self.keys.rollout_prefix();
-        let mut names = Vec::new();
+    /// Rollouts and sets of flags; what is above the bounds is left out, and some more flags tell that there are.
+    async fn named(&self) -> Result<Named, Lost> {
+        let (rollouts, flags) = (self.keys.rollout_prefix(), self.keys.flags_prefix());
+        let mut named = Named::default();
         let mut cursor = 0_u64;
         loop {
             let mut scan = cmd("SCAN");
-            scan.arg(cursor).arg("MATCH").arg(format!("{prefix}*")).arg("COUNT").arg(SCAN_STEP);
-            let (next, keys): (u64, Vec<String>) = self.ask("list rollouts", &scan).await?;
-            names.extend(keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned));
-            if next == 0 || names.len() >= ROLLOUTS_MAX {
-                names.truncate(ROLLOUTS_MAX);
-                return Ok(names);
+            scan.arg(cursor).arg("MATCH").arg(self.keys.tracked_pattern()).arg("COUNT").arg(SCAN_STEP);
+            let (next, Texts(keys)) = self.ask("list rollouts and flags", &scan).await?;
+            for key in keys {
+                if let Some(name) = key.strip_prefix(&rollouts) {
+                    named.rollouts.push(name.to_owned());
+                } else if let Some(set) = key.strip_prefix(&flags).filter(|set| is_flag_set(set)) {
+                    named.flags.push(set.to_owned());
+                }
+            }
+            named.rollouts.truncate(ROLLOUTS_MAX);
+            named.flags.truncate(2 * FLAG_SETS_MAX);
+            if next == 0 {
+                return Ok(named);
             }
             cursor = next;
         }
@@ -135,9 +170,9 @@ impl Reader {
             }
             let mut connection = self.connection.clone();
             let answer = hashes.query_async(&mut connection);
-            let answers: Vec<RedisResult<Fields>> = within(ANSWER_WAIT_MAX, "read servers", answer).await?;
+            let answers: Vec<RedisResult<Hash>> = within(ANSWER_WAIT_MAX, "read servers", answer).await?;
             for (id, fields) in batch.iter().zip(answers) {
-                match fields.map(|fields| server_from(id, &fields)) {
+                match fields.map(|Hash(fields)| server_from(id, &fields)) {
                     Ok(Ok(server)) => {
                         servers.insert(id.clone(), server);
                     }
@@ -149,35 +184,44 @@ impl Reader {
         Ok(servers)
     }
 
-    /// Alerts after the entry of this id, oldest first, and the id of the last entry. At most one batch.
-    pub(super) async fn alerts_after(&self, id: &str) -> Result<(Vec<Alert>, Option<String>), Lost> {
+    /// Entries of a stream after `last`, oldest first and at most one batch, and the place to go on from.
+    pub(super) async fn entries_after(&self, key: &str, last: String) -> Result<(Vec<Entry>, String), Lost> {
         let mut range = cmd("XRANGE");
-        range.arg(self.keys.alerts()).arg(format!("({id}")).arg("+").arg("COUNT").arg(BATCH);
-        let reply: StreamRangeReply = self.ask("read alerts", &range).await?;
-        let last = reply.ids.last().map(|entry| entry.id.clone());
-        Ok((alerts_of(&reply), last))
+        range.arg(key).arg(format!("({last}")).arg("+").arg("COUNT").arg(BATCH);
+        let entries = self.entries("read a stream", &range).await?;
+        if let Some(newest) = entries.last() {
+            let newest = newest.id.clone();
+            return Ok((entries, newest));
+        }
+        // A stream that someone deleted begins anew, perhaps with lower ids.
+        let newest = self.last_entry(key).await?;
+        let began_anew = newest != BEFORE_ALL && place(&newest) < place(&last);
+        Ok((Vec::new(), if began_anew { newest } else { last }))
     }
 
     /// The id of the newest entry, or one before all.
-    pub(super) async fn last_alert(&self) -> Result<String, Lost> {
+    pub(super) async fn last_entry(&self, key: &str) -> Result<String, Lost> {
         let mut range = cmd("XREVRANGE");
-        range.arg(self.keys.alerts()).arg("+").arg("-").arg("COUNT").arg(1);
-        let reply: StreamRangeReply = self.ask("read alerts", &range).await?;
-        Ok(reply.ids.first().map_or_else(|| BEFORE_ALL_ALERTS.to_owned(), |entry| entry.id.clone()))
+        range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
+        let newest = self.entries("read a stream", &range).await?.pop();
+        Ok(newest.map_or_else(|| BEFORE_ALL.to_owned(), |entry| entry.id))
     }
 
-    async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T, Lost> {
+    /// A key of another type has no entries.
+    async fn entries(&self, doing: &'static str, range: &Cmd) -> Result<Vec<Entry>, Lost> {
+        match self.ask(doing, range).await {
+            Ok(Entries(entries)) => Ok(entries),
+            Err(Lost::Redis { source, .. }) if source.code() == Some(WRONG_TYPE) => {
+                tracing::warn!(doing, "a key of another type stands where a stream belongs");
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T, Lost> {
         within(ANSWER_WAIT_MAX, doing, command.query_async(&mut self.connection.clone())).await
     }
-}
-
-/// The alerts of a range, in its order; entries that cannot be read are left out.
-pub(super) fn alerts_of(reply: &StreamRangeReply) -> Vec<Alert> {
-    let read = |entry: &redis::streams::StreamId| {
-        let fields = entry.map.keys().filter_map(|name| Some((name.clone(), entry.get(name)?))).collect();
-        alert_from(&fields).inspect_err(|fault| tracing::warn!(entry = entry.id, %fault, "alert cannot be read")).ok()
-    };
-    reply.ids.iter().filter_map(read).collect()
 }
 
 #[expect(

@@ -4,18 +4,15 @@
 use std::time::Duration;
 
 use redis::{RedisResult, Script, ScriptInvocation};
-use sluice_model::alert::Alert;
 use sluice_model::lease::Server;
 use sluice_model::rollout::Rollout;
 
-use super::codec::{Pairs, alert_fields, rollout_fields, server_fields};
+use super::codec::{Pairs, rollout_fields, server_fields};
 use super::keys::Keys;
 use super::writer::Writer;
 use crate::clock::millis;
 use crate::store::SERVERS_MAX;
 
-/// About how many alerts the stream keeps: its consumers may be away for a while.
-const ALERTS_STREAM_MAX: usize = 100_000;
 /// Leases that one call removes.
 const REAPED_MAX: usize = 1_000;
 /// Stands for "there is none" where an epoch is expected.
@@ -23,45 +20,20 @@ const NONE: &str = "";
 
 /// All scripts of the store.
 pub(super) struct Scripts {
-    flip: Script,
-    swap_rollout: Script,
     put_server: Script,
     delete_server: Script,
     reap: Script,
-    append_alert: Script,
     refill: Script,
 }
 
 impl Scripts {
     pub(super) fn new() -> Self {
         Self {
-            flip: Script::new(include_str!("scripts/flip.lua")),
-            swap_rollout: Script::new(include_str!("scripts/swap_rollout.lua")),
             put_server: Script::new(include_str!("scripts/put_server.lua")),
             delete_server: Script::new(include_str!("scripts/delete_server.lua")),
             reap: Script::new(include_str!("scripts/reap.lua")),
-            append_alert: Script::new(include_str!("scripts/append_alert.lua")),
             refill: Script::new(include_str!("scripts/refill.lua")),
         }
-    }
-
-    /// Flips a switch; `last_good` counts where the key holds nonsense.
-    pub(super) async fn flip(&self, mut to: Writer, name: &str, last_good: bool) -> RedisResult<bool> {
-        self.flip.key(name).arg(u8::from(last_good)).invoke_async(&mut to).await
-    }
-
-    /// Writes a rollout if the store holds it with `epoch` (`None` = holds none); false if not.
-    pub(super) async fn swap_rollout(
-        &self,
-        mut to: Writer,
-        keys: &Keys,
-        name: &str,
-        epoch: Option<u64>,
-        rollout: &Rollout,
-    ) -> RedisResult<bool> {
-        let mut call = self.swap_rollout.key(keys.rollout(name));
-        call.key(keys.epoch()).arg(text_of(epoch));
-        with_fields(&mut call, rollout_fields(rollout)).invoke_async(&mut to).await
     }
 
     /// Takes or renews a lease; true if routing must know.
@@ -90,19 +62,6 @@ impl Scripts {
         let mut call = self.reap.key(keys.leases());
         call.key(keys.index()).key(keys.epoch()).arg(REAPED_MAX);
         call.invoke_async(&mut to).await
-    }
-
-    /// Appends an alert unless it is quiet; true if it did.
-    pub(super) async fn append_alert(
-        &self,
-        mut to: Writer,
-        keys: &Keys,
-        alert: &Alert,
-        cooldown: Duration,
-    ) -> RedisResult<bool> {
-        let mut call = self.append_alert.key(keys.mute(&alert.rule, &alert.fingerprint));
-        call.key(keys.alerts()).key(keys.epoch()).arg(millis(cooldown)).arg(ALERTS_STREAM_MAX);
-        with_fields(&mut call, alert_fields(alert)).invoke_async(&mut to).await
     }
 
     /// Puts rollouts back into a store that was seen with epoch `seen`, and sets its epoch to `next`.

@@ -64,6 +64,8 @@ pub(super) struct Supervisor {
     pub(super) unsaved: bool,
     /// The last alert that was told.
     pub(super) last_alert: Option<String>,
+    /// The last entry of the audit log that was told.
+    pub(super) last_logged: Option<String>,
     /// Since when the store answers without its data.
     pub(super) lost_since: Option<Instant>,
     /// Since when the store is away.
@@ -97,6 +99,7 @@ impl Supervisor {
             watched: store.keys.switches(),
             unsaved: false,
             last_alert: None,
+            last_logged: None,
             lost_since: None,
             down_since: None,
             confirmed_ms: None,
@@ -187,6 +190,8 @@ impl Supervisor {
             let content = self.held.lock();
             let mut events = content.switches(self.watched.iter());
             events.extend(content.rollouts());
+            events.extend(content.flags.events());
+            events.push(content.silences.event());
             events
         };
         self.outbox.emit(everything.into_iter().chain([Event::Servers(self.members.leases())])).await;
@@ -212,11 +217,10 @@ impl Supervisor {
     async fn load_disk(&mut self) {
         let disk = self.disk.clone();
         let Ok(Some(document)) = self.tracker.spawn_blocking(move || disk.load()).await else { return };
-        let Document { store: _, epoch, confirmed_ms, switches, rollouts, servers } = document;
-        self.confirmed_ms = confirmed_ms;
+        self.confirmed_ms = document.confirmed_ms;
         let ends_ms = now_ms().saturating_add(millis(self.lease_ttl * LEASES_HELD));
-        self.members = Membership::from_disk(servers, ends_ms);
-        *self.held.lock() = Content::from_disk(epoch, switches, rollouts);
+        self.members = Membership::from_disk(document.servers.clone(), ends_ms);
+        *self.held.lock() = Content::from_disk(document);
     }
 
     /// Writes the content to disk if it changed.
@@ -233,6 +237,8 @@ impl Supervisor {
                 switches: content.good_switches(),
                 rollouts: content.rollouts.clone(),
                 servers: self.members.servers(),
+                flags: content.flags.documents().clone(),
+                silences: content.silences.list().clone(),
             }
         };
         let disk = self.disk.clone();

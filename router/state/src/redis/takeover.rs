@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::link::{ANSWER_WAIT_MAX, Lost, within};
 use super::reader::{Loaded, Reader};
+use super::rollouts::Swap;
 use super::supervisor::{LEASES_HELD, Supervisor};
 use super::target::Connections;
 
@@ -44,9 +45,6 @@ impl Supervisor {
         if refilled || outage >= self.lease_ttl / HEARTBEATS_PER_LEASE {
             self.members.hold(Instant::now() + self.lease_ttl * LEASES_HELD);
         }
-        if self.last_alert.is_none() {
-            self.last_alert = Some(reader.last_alert().await?);
-        }
         self.accept(loaded, connections, &reader).await?;
         Ok(reader)
     }
@@ -68,7 +66,7 @@ impl Supervisor {
             self.take_in_servers(connections, reader, true).await?;
             self.tell_everything().await;
         }
-        self.read_alerts(reader).await
+        self.read_streams(reader).await
     }
 
     /// A failover may have brought back rollouts as they were before what we saw: ours are put in their place, unless
@@ -76,8 +74,9 @@ impl Supervisor {
     async fn put_back(&self, connections: &Connections, loaded: &Loaded) -> Result<bool, Lost> {
         let newer = self.held.lock().newer_than(loaded);
         for (name, theirs, ours) in &newer {
-            let writer = connections.writer.clone();
-            let call = self.scripts.swap_rollout(writer, &self.keys, name, Some(*theirs), ours);
+            let mut writer = connections.writer.clone();
+            let swap = Swap { epoch: Some(*theirs), ..Swap::default() };
+            let call = swap.write(&mut writer, &self.keys, name, ours);
             let did = within(ANSWER_WAIT_MAX, "put a rollout back", call).await?;
             tracing::warn!(rollout = name, theirs, ours = ours.epoch, did, "store went back; rollout put back");
         }
@@ -108,6 +107,8 @@ impl Supervisor {
             set.arg(&name).arg(sluice_model::flag::switch_text(on)).arg("NX");
             within(ANSWER_WAIT_MAX, "refill", set.exec_async(&mut connections.writer.clone())).await?;
         }
+        self.refill_flags(&connections.writer).await?;
+        self.refill_silences(&connections.writer).await?;
         let next = ours.max(loaded.epoch.unwrap_or_default()) + 1;
         let writer = connections.writer.clone();
         let call = self.scripts.refill(writer, &self.keys, loaded.epoch, next, &rollouts);

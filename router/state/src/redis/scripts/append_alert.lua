@@ -4,6 +4,11 @@
 if tonumber(ARGV[1]) > 0 and not redis.call('SET', KEYS[1], '1', 'NX', 'PX', ARGV[1]) then
   return 0
 end
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+local appended = redis.pcall('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+if type(appended) == 'table' and appended.err then
+  -- Not raised, so not quiet either.
+  redis.call('DEL', KEYS[1])
+  return appended
+end
 redis.call('INCR', KEYS[3])
 return 1

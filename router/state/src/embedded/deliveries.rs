@@ -1,0 +1,194 @@
+//! Alerts on their way to the sinks: in the file until they are finished, handed out to one consumer at a time.
+
+use std::time::{Duration, Instant};
+
+use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+use sluice_model::alert::{AlertId, DeadLetter};
+
+use super::log;
+use super::state::{Done, State};
+use super::tables::{COUNTERS, DEAD_LETTERS, DELIVERIES, SENT};
+use crate::clock::millis;
+use crate::error::StoreError;
+use crate::event::Event;
+use crate::record::Record;
+use crate::store::{ALERTS_MAX, DEAD_LETTERS_MAX, Delivery, SENT_KEPT};
+
+/// Alerts that wait to be delivered: as many as are kept.
+const DELIVERIES_MAX: usize = ALERTS_MAX;
+/// Notices that are known to be sent: each alert to ten sinks.
+const SENT_MAX: usize = 10 * ALERTS_MAX;
+/// Numbers deliveries: one that is finished late must not finish another one.
+const DELIVERIES_COUNTER: &str = "deliveries";
+/// Numbers dead letters.
+const DEAD_LETTERS_COUNTER: &str = "dead-letters";
+
+/// Who works on a delivery.
+pub(super) struct Taken {
+    consumer: String,
+    at: Instant,
+}
+
+impl State {
+    /// Hands out what nobody has, or nobody has touched for `idle`. How often is written down: a delivery that ends the
+    /// process must be known as such.
+    pub(super) fn take_deliveries(
+        &mut self,
+        consumer: &str,
+        count_max: usize,
+        idle: Duration,
+        now: Instant,
+    ) -> Done<Vec<Delivery>> {
+        let waiting = self.waiting(count_max, idle, now).map_err(|error| StoreError::Embedded(Box::new(error)))?;
+        if waiting.is_empty() {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        self.commit(|transaction| {
+            let mut table = transaction.open_table(DELIVERIES)?;
+            for (order, times, text) in &waiting {
+                table.insert(order, (*times, &**text))?;
+            }
+            Ok(())
+        })?;
+        let mut deliveries = Vec::new();
+        for (order, times, text) in waiting {
+            self.taken.insert(order, Taken { consumer: consumer.to_owned(), at: now });
+            deliveries.push(Delivery { entry: order.to_string(), alert: serde_json::from_str(&text)?, times });
+        }
+        Ok((deliveries, Vec::new()))
+    }
+
+    /// What can be handed out: order, how often it then was, text.
+    fn waiting(&self, count_max: usize, idle: Duration, now: Instant) -> Result<Vec<(u64, u64, String)>, redb::Error> {
+        let is_free = |order: u64| self.taken.get(&order).is_none_or(|taken| now.duration_since(taken.at) >= idle);
+        let table = self.database.begin_read()?.open_table(DELIVERIES)?;
+        let mut waiting = Vec::new();
+        for row in table.iter()? {
+            if waiting.len() >= count_max {
+                break;
+            }
+            let (order, row) = row?;
+            let (order, (times, text)) = (order.value(), row.value());
+            if is_free(order) {
+                waiting.push((order, times + 1, text.to_owned()));
+            }
+        }
+        Ok(waiting)
+    }
+
+    pub(super) fn hold_delivery(&mut self, consumer: &str, entry: &str, now: Instant) -> Done<()> {
+        let taken = number(entry)?;
+        match self.taken.get_mut(&taken) {
+            Some(taken) if taken.consumer == consumer => taken.at = now,
+            _gone => return Err(StoreError::Fenced(format!("delivery {entry}"))),
+        }
+        Ok(((), Vec::new()))
+    }
+
+    pub(super) fn finish_delivery(&mut self, entry: &str) -> Done<()> {
+        let order = number(entry)?;
+        self.commit(|transaction| {
+            transaction.open_table(DELIVERIES)?.remove(order)?;
+            Ok(())
+        })?;
+        self.taken.remove(&order);
+        Ok(((), Vec::new()))
+    }
+
+    pub(super) fn mark_sent(&self, alert: &AlertId, sink: &str, now_ms: u64) -> Done<()> {
+        let oldest_ms = now_ms.saturating_sub(millis(SENT_KEPT));
+        self.commit(|transaction| {
+            let mut sent = transaction.open_table(SENT)?;
+            sent.insert((alert.as_str(), sink), now_ms)?;
+            if sent.len()? > SENT_MAX as u64 {
+                sent.retain(|_, at_ms| oldest_ms < at_ms)?;
+            }
+            while sent.len()? > SENT_MAX as u64 {
+                sent.pop_first()?;
+            }
+            Ok(())
+        })?;
+        Ok(((), Vec::new()))
+    }
+
+    pub(super) fn bury(&self, letter: &DeadLetter) -> Done<()> {
+        let text = serde_json::to_string(letter)?;
+        self.commit(|transaction| {
+            let order = count(transaction, DEAD_LETTERS_COUNTER)?;
+            let mut letters = transaction.open_table(DEAD_LETTERS)?;
+            letters.insert(order, &*text)?;
+            while letters.len()? > DEAD_LETTERS_MAX as u64 {
+                letters.pop_first()?;
+            }
+            Ok(())
+        })?;
+        Ok(((), Vec::new()))
+    }
+
+    /// Puts the alert of a dead letter back among the deliveries.
+    pub(super) fn replay(&self, entry: &str, by: &str, reason: &str, now_ms: u64) -> Done<bool> {
+        let order = number(entry)?;
+        let found = self.commit(|transaction| {
+            let letters = transaction.open_table(DEAD_LETTERS)?;
+            let text = letters.get(order)?.map(|text| text.value().to_owned());
+            Ok(text)
+        })?;
+        let Some(text) = found else { return Ok((false, Vec::new())) };
+        let letter: DeadLetter = serde_json::from_str(&text)?;
+        let alert = serde_json::to_string(&letter.alert)?;
+        let record = Record::replay(&letter, by, reason);
+        let logged = self.commit(|transaction| {
+            transaction.open_table(DEAD_LETTERS)?.remove(order)?;
+            append(transaction, &alert)?;
+            log::append(transaction, &record, now_ms)
+        })?;
+        Ok((true, vec![Event::Audit(logged)]))
+    }
+}
+
+/// An alert that is to be delivered.
+pub(super) fn append(transaction: &WriteTransaction, text: &str) -> Result<(), redb::Error> {
+    let order = count(transaction, DELIVERIES_COUNTER)?;
+    let mut deliveries = transaction.open_table(DELIVERIES)?;
+    deliveries.insert(order, (0, text))?;
+    while deliveries.len()? > DELIVERIES_MAX as u64 {
+        deliveries.pop_first()?;
+    }
+    Ok(())
+}
+
+/// True if `sink` took it, at most as long ago as that is known. Blocks.
+pub(super) fn was_sent(
+    transaction: &ReadTransaction,
+    alert: &AlertId,
+    sink: &str,
+    now_ms: u64,
+) -> Result<bool, redb::Error> {
+    let sent = transaction.open_table(SENT)?.get((alert.as_str(), sink))?;
+    Ok(sent.is_some_and(|at_ms| now_ms < at_ms.value().saturating_add(millis(SENT_KEPT))))
+}
+
+/// Dead letters, newest first. Blocks.
+pub(super) fn dead_letters(transaction: &ReadTransaction, newest: usize) -> Result<Vec<DeadLetter>, redb::Error> {
+    let table = transaction.open_table(DEAD_LETTERS)?;
+    let mut letters = Vec::new();
+    for row in table.iter()?.rev().take(newest) {
+        let (order, text) = row?;
+        match serde_json::from_str::<DeadLetter>(text.value()) {
+            Ok(letter) => letters.push(DeadLetter { entry: order.value().to_string(), ..letter }),
+            Err(error) => tracing::warn!(%error, "dead letter cannot be read"),
+        }
+    }
+    Ok(letters)
+}
+
+fn count(transaction: &WriteTransaction, what: &str) -> Result<u64, redb::Error> {
+    let mut counters = transaction.open_table(COUNTERS)?;
+    let next = counters.get(what)?.map_or(0, |counter| counter.value()) + 1;
+    counters.insert(what, next)?;
+    Ok(next)
+}
+
+fn number(entry: &str) -> Result<u64, StoreError> {
+    entry.parse().map_err(|_other| StoreError::Invalid(format!("`{}` is no entry", entry.escape_default())))
+}
