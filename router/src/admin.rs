@@ -66,6 +66,16 @@ impl AdminClient {
         self.ask(self.client.post(format!("{}{path}", self.base)).json(body))
     }
 
+    /// `PUT` with a JSON body.
+    pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.ask(self.client.put(format!("{}{path}", self.base)).json(body))
+    }
+
+    /// Waits before the next question.
+    pub(crate) fn wait(&self, wait: Duration) {
+        self.runtime.block_on(tokio::time::sleep(wait));
+    }
+
     fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token),

@@ -13,6 +13,7 @@ use crate::commands::init::InitArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::requests::{RequestsArgs, WhyArgs};
+use crate::commands::rollout::RolloutCommand;
 use crate::commands::status::StatusArgs;
 
 /// Status where a check or a comparison could not be made at all, as `diff(1)` has it and clap for a command line without sense.
@@ -154,6 +155,22 @@ Examples:
   sluice plugin pack component.wasm --manifest manifest.json"
     )]
     Plugin(PluginCommand),
+    /// Steer releases: steps, weights, aborts, and what the canary is held to.
+    ///
+    /// A rollout is declared in a policy file ([rollouts.NAME]); the store holds where it stands. docs/rollouts.md has states,
+    /// plans and analysis.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sluice rollout status demo --watch
+  sluice rollout start demo --release v42
+  sluice rollout advance demo --reason 'looks good'
+  sluice rollout set demo 25
+  sluice rollout abort demo --reason 'checkout looks odd'
+  sluice rollout history demo"
+    )]
+    Rollout(RolloutCommand),
     /// Print what a shell needs to complete this command line.
     #[command(after_help = "\
 Examples:
@@ -176,6 +193,7 @@ impl Command {
             | Self::Why(_)
             | Self::Policy(_)
             | Self::Plugin(_)
+            | Self::Rollout(_)
             | Self::Completions(_) => ExitCode::FAILURE,
         }
     }

@@ -8,6 +8,7 @@ mod human;
 mod lock;
 mod logging;
 mod parts;
+mod secret;
 mod settings;
 mod signals;
 mod table;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Why(args) => commands::why(args),
         Command::Policy(command) => commands::policy(command),
         Command::Plugin(command) => commands::plugin(command),
+        Command::Rollout(command) => commands::rollout(command),
         Command::Completions(args) => commands::completions(args),
     };
     outcome.unwrap_or_else(|error| {

@@ -87,6 +87,7 @@ impl Parts {
             store_kind: settings.store_kind(),
             switches: settings.config.store.switches.clone(),
             name_servers: settings.config.name_servers.clone(),
+            override_key: settings.override_key.clone(),
         };
         let started = sluice_control::start(settings, context, &self.tracker, self.stop.clone()).await;
         started.context("start control")

@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use sluice_admin::Tokens;
-use sluice_policy::{AccessLog, Faults, Folders, ProcessConfig, Source, StoreUrl};
+use sluice_model::override_token::OverrideKey;
+use sluice_policy::{AccessLog, Faults, Folders, ProcessConfig, Secret, Source, StoreUrl};
 use sluice_state::Backend;
+
+use crate::secret;
 
 /// Where settings are looked for unless the command line says otherwise.
 pub(crate) const FILE: &str = "sluice.toml";
@@ -16,6 +19,8 @@ pub(crate) struct Settings {
     pub(crate) config: ProcessConfig,
     pub(crate) workers: usize,
     pub(crate) tokens: Tokens,
+    /// What overrides of rollouts are signed with.
+    pub(crate) override_key: Option<OverrideKey>,
 }
 
 impl Settings {
@@ -39,7 +44,8 @@ impl Settings {
             bail!("read the admin tokens: the one that may only read is the operator's");
         }
         let tokens = Tokens { operator, read_only };
-        Ok(Self { config, workers, tokens })
+        let override_key = config.override_key.as_ref().map(override_key).transpose()?;
+        Ok(Self { config, workers, tokens, override_key })
     }
 
     /// The store as `sluice-state` opens it.
@@ -82,6 +88,9 @@ pub(crate) fn read(file: &Path) -> Result<ProcessConfig, ReadError> {
     if let AccessLog::File(log) = &mut config.access_log {
         *log = base.join(&*log);
     }
+    if let Some(Secret::File(key)) = &mut config.override_key {
+        *key = base.join(&*key);
+    }
     Ok(config)
 }
 
@@ -90,6 +99,11 @@ pub(crate) fn resolve(folders: &mut Folders, base: &Path) {
     for folder in [&mut folders.routes, &mut folders.plugins, &mut folders.data] {
         *folder = base.join(&*folder);
     }
+}
+
+fn override_key(secret: &Secret) -> anyhow::Result<OverrideKey> {
+    let what = "the key of overrides ([rollouts] override_key)";
+    OverrideKey::new(secret::read(what, secret)?).with_context(|| format!("use {what}"))
 }
 
 fn token(variable: Option<&str>) -> anyhow::Result<Option<String>> {

@@ -6,9 +6,17 @@ use std::io::{self, IsTerminal, Write};
 
 /// Prints a line. Nobody may listen: a closed pipe is no reason to stop serving.
 pub(crate) fn tell(out: &mut impl Write, line: &str) {
-    let line = harmless(line);
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
+    let _closed = try_tell(out, line);
 }
+
+/// Prints a line, where the work ends once nobody listens.
+pub(crate) fn try_tell(out: &mut impl Write, line: &str) -> io::Result<()> {
+    let line = harmless(line);
+    writeln!(out, "{line}").and_then(|()| out.flush())
+}
+
+/// Moves to the first line and takes away what stands below (ECMA-48 sections 8.3.21 and 8.3.39).
+pub(crate) const CLEAR: &str = "\u{1b}[H\u{1b}[2J";
 
 /// A text without control characters other than line breaks, tabs and our own colours. They are written as JSON writes
 /// them, so that a document stays what it is.

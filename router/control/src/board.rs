@@ -106,6 +106,11 @@ impl Board {
         self.exchange(|fault| fault.source == source && fault.subject == subject, Vec::from_iter(fault));
     }
 
+    /// True while what this router has is what the store has.
+    pub(crate) fn is_store_connected(&self) -> bool {
+        self.lock().store.connected
+    }
+
     /// True while a fault of this source stands.
     pub(crate) fn has(&self, source: FaultSource) -> bool {
         self.lock().faults.iter().any(|fault| fault.source == source)

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use sluice_model::alert::Alert;
 use sluice_model::lease::Server;
-use sluice_model::rollout::{Command, Rollout};
 use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::StoreError;
 use tokio::sync::{Semaphore, broadcast, mpsc};
@@ -128,28 +127,6 @@ impl Handle {
     /// [`CommandError::Store`].
     pub async fn flip_switch(&self, name: &str, by: &str) -> Result<bool, CommandError> {
         Ok(self.shared.store.flip_switch(name, by.into()).await?)
-    }
-
-    /// Steers a rollout that the policy declares. An abort counts here at once, whether or not the store answers.
-    ///
-    /// # Errors
-    /// [`CommandError`].
-    pub async fn command(&self, rollout: &str, command: Command, by: &str) -> Result<Rollout, CommandError> {
-        let snapshot = self.shared.published.load().1;
-        if !snapshot.policy.rollouts.iter().any(|declared| declared.name == rollout) {
-            return Err(CommandError::NotFound(rollout.to_owned()));
-        }
-        drop(snapshot);
-        if let Command::Abort { id, reason } = &command
-            && let Some(cell) = self.shared.cells.find_rollout(rollout)
-        {
-            cell.abort(id, reason);
-        }
-        let applied = self.shared.store.apply_rollout(rollout, &command, by.into(), now_ms(), None).await;
-        if let (Err(_), Command::Abort { .. }) = (&applied, &command) {
-            self.shared.effects.abort_pending();
-        }
-        Ok(applied?)
     }
 
     /// Takes or renews the lease of a server.

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::sync::Arc;
 
+use sluice_model::override_token::OverrideKey;
 use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::Store;
 
 use crate::board::Board;
 use crate::history::History;
 use crate::release::ledgers::Ledgers;
+use crate::rollouts::standings::Standings;
 use crate::status::Router;
 use crate::upstreams::Resolver;
 
@@ -22,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) board: Arc<Board>,
     pub(crate) history: History,
     pub(crate) ledgers: Ledgers,
+    /// How rollouts go on.
+    pub(crate) standings: Standings,
+    /// What overrides of rollouts are signed with.
+    pub(crate) override_key: Option<OverrideKey>,
     pub(crate) router: Router,
     pub(crate) resolver: Resolver,
     /// Flags that the store watches.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_model::override_token::OverrideKey;
 use sluice_policy::Folders;
 use sluice_snapshot::{Cells, Effect, EffectQueue, Published, Traffic};
 use sluice_state::{Event, Store};
@@ -26,7 +27,8 @@ use crate::history::History;
 use crate::last_good::LastGood;
 use crate::quarantine::QUARANTINES_WAITING_MAX;
 use crate::release::ledgers::Ledgers;
-use crate::rollouts::Rollouts;
+use crate::rollouts::standings::Standings;
+use crate::rollouts::{Analyst, Declared, Figures};
 use crate::shared::Shared;
 use crate::spares::Spares;
 use crate::status::Router;
@@ -52,6 +54,8 @@ pub struct Settings {
     pub switches: Vec<String>,
     /// Name servers to ask for upstreams with `dns`; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
+    /// What overrides of rollouts are signed with; `None` = none is.
+    pub override_key: Option<OverrideKey>,
 }
 
 /// What control works on.
@@ -109,7 +113,7 @@ pub async fn start(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<Handle, StartError> {
-    let Settings { folders, workers, store_kind, switches, name_servers } = settings;
+    let Settings { folders, workers, store_kind, switches, name_servers, override_key } = settings;
     let Context { engine, store, events, cells, traffic, effects, published } = context;
     let effect_receiver = effects.take_receiver().ok_or(StartError::EffectsTaken)?;
     let unwritable = |source| StartError::Data { path: folders.data.clone(), source };
@@ -122,9 +126,21 @@ pub async fn start(
     let board = Arc::new(Board::new(store_kind));
     let resolver = Resolver::new(&tasks, name_servers);
     let ledgers = Ledgers::open(&folders.data, &board);
-    let shared =
-        Shared { published, cells, traffic, effects, store, board, history, ledgers, router, resolver, switches };
-    let shared = Arc::new(shared);
+    let shared = Arc::new(Shared {
+        published,
+        cells,
+        traffic,
+        effects,
+        store,
+        board,
+        history,
+        ledgers,
+        standings: Standings::default(),
+        override_key,
+        router,
+        resolver,
+        switches,
+    });
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();
@@ -141,10 +157,12 @@ pub async fn start(
     tasks.spawn_to_its_end("builder", builder.run(change_receiver, order_receiver));
 
     tasks.spawn("upstreams", Upstreams::new(&tasks, &shared).run(revisions.clone()));
-    let mut rollouts = Rollouts::new(Arc::clone(&shared));
+    let mut declared = Declared::new(Arc::clone(&shared));
     // Too late is no failure: the task goes on trying.
-    let _late = timeout(STORE_WAIT, rollouts.round()).await;
-    tasks.spawn("rollouts", rollouts.run(revisions));
+    let _late = timeout(STORE_WAIT, declared.round()).await;
+    tasks.spawn("rollouts", declared.run(revisions));
+    tasks.spawn("figures", Figures::new(Arc::clone(&shared)).run());
+    tasks.spawn_to_its_end("analysis", Analyst::new(Arc::clone(&shared)).run(tasks.stop().clone()));
     spawn_effects(&tasks, &shared, Arc::clone(&gate), effect_receiver, writers_done);
     Ok(Handle::new(shared, gate, workshop, orders))
 }

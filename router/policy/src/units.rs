@@ -17,19 +17,26 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 
 /// A text that is no quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UnitFault {
+pub enum UnitFault {
+    /// A number alone.
     #[error("a unit is missing")]
     NoUnit,
+    /// A unit alone, a sign or a fraction.
     #[error("no whole number stands before the unit")]
     NoNumber,
+    /// None that is known.
     #[error("unknown unit")]
     UnknownUnit,
+    /// More than 64 bits hold.
     #[error("the number is too large")]
     TooLarge,
 }
 
 /// `250ms`, `1s`, `2m`, `1h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, UnitFault> {
+///
+/// # Errors
+/// [`UnitFault`].
+pub fn duration(text: &str) -> Result<Duration, UnitFault> {
     quantity(text, &DURATION_UNITS).map(Duration::from_millis)
 }
 

@@ -23,6 +23,11 @@ impl AskArgs {
         self.admin.client()
     }
 
+    /// What is printed: the JSON, or the text.
+    pub(crate) fn either(&self, json: String, text: impl FnOnce() -> String) -> String {
+        if self.json { json } else { text() }
+    }
+
     /// Prints an answer: as it came, or as `text` has it.
     pub(crate) fn show<T: DeserializeOwned>(&self, told: Value, text: impl FnOnce(T) -> String) -> anyhow::Result<()> {
         if self.json {

@@ -10,7 +10,9 @@ pub(crate) mod init;
 pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod requests;
+pub(crate) mod rollout;
 pub(crate) mod status;
+mod watch;
 
 pub(crate) use check::check;
 pub(crate) use completions::completions;
@@ -20,6 +22,7 @@ pub(crate) use init::init;
 pub(crate) use plugin::plugin;
 pub(crate) use policy::policy;
 pub(crate) use requests::{requests, why};
+pub(crate) use rollout::rollout;
 pub(crate) use status::status;
 
 use std::path::{Path, PathBuf};

@@ -178,8 +178,14 @@ impl Site {
             published: Arc::new(Published::new(Arc::new(Snapshot::empty(&cells)), WORKERS)),
             cells,
         };
-        let settings =
-            Settings { folders: self.folders(), workers: WORKERS, store_kind: "embedded", switches, name_servers };
+        let settings = Settings {
+            folders: self.folders(),
+            workers: WORKERS,
+            store_kind: "embedded",
+            switches,
+            name_servers,
+            override_key: None,
+        };
         let handle = start(settings, context, &tracker, stop.clone()).await.unwrap();
         Running { handle, tracker, stop, store_tracker, store_stop }
     }

@@ -1,5 +1,4 @@
-//! Rollouts: the ones that the policy declares come to be in the store, and local aborts get there, however long it is
-//! away.
+//! The rollouts that the policy declares come to be in the store, and local aborts get there, however long it is away.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use sluice_state::StoreError;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::random_salt;
 use crate::clock::now_ms;
 use crate::fault::{FaultSource, chain};
 use crate::shared::Shared;
@@ -24,13 +24,13 @@ const BY_ROUTER: &str = "router";
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Rollouts {
+pub(crate) struct Declared {
     shared: Arc<Shared>,
     /// Known to be in the store.
     ensured: BTreeSet<String>,
 }
 
-impl Rollouts {
+impl Declared {
     pub(crate) const fn new(shared: Arc<Shared>) -> Self {
         Self { shared, ensured: BTreeSet::new() }
     }
@@ -103,9 +103,4 @@ impl Rollouts {
             }
         }
     }
-}
-
-/// Separates the buckets of this rollout from those of any other.
-fn random_salt() -> String {
-    format!("{:016x}", rand::random::<u64>())
 }
