@@ -1,5 +1,8 @@
 //! Redis behind Sentinels, as a Cluster, behind TLS and an ACL: the same flood of requests, the same state.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use reqwest::StatusCode;
 use sluice_tests::eventually;
@@ -118,6 +121,39 @@ fn acl(page: &str) -> Result<String> {
     let rule = rest.split("```").next().context("the example ends")?;
     let rule = rule.replace("\\\n", " ").replace("{main}", &format!("{{{EDGE}}}"));
     Ok(format!("ACL SETUSER router {}", rule.replace("PASSWORD", PASSWORD)))
+}
+
+/// Commands that a router sends without naming them in its sources.
+const UNNAMED: [&str; 4] = ["hello", "eval", "evalsha", "script"];
+/// Commands that need more than one server, which the page allows apart.
+const TOPOLOGIES: [&str; 3] = ["role", "cluster", "asking"];
+
+/// Commands that the sources of the store name, in scripts and in Rust. Those of a Sentinel are not asked of Redis.
+fn named(folder: &Path, found: &mut BTreeSet<String>) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            named(&path, found)?;
+            continue;
+        }
+        let source = std::fs::read_to_string(&path)?;
+        for call in ["redis.call('", "redis.pcall('", "cmd(\""] {
+            let names = source.split(call).skip(1).filter_map(|rest| rest.split(['\'', '"']).next());
+            found.extend(names.filter(|name| *name != "SENTINEL").map(str::to_lowercase));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_acl_of_the_page_is_what_the_store_sends_and_no_more() -> Result<()> {
+    let mut sent = BTreeSet::from(UNNAMED.map(str::to_owned));
+    named(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../router/state/src/redis"), &mut sent)?;
+    let rule = acl(PAGE)?;
+    let allowed = rule.split_whitespace().filter_map(|word| word.strip_prefix('+')?.split('|').next());
+    let allowed: BTreeSet<String> = allowed.chain(TOPOLOGIES).map(str::to_owned).collect();
+    assert_eq!(sent, allowed, "left: what the store sends, right: what docs/store.md allows");
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,5 @@
-//! A real `redis-server`. Only the program is wanted: a service that runs on this machine is never touched.
+//! A real `redis-server`, which is also the Sentinel and the Cluster node of tests. Only the program is wanted: a service
+//! that runs on this machine is never touched.
 
 use crate::program::Program;
 

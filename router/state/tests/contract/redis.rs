@@ -135,3 +135,55 @@ async fn a_wrong_url_is_refused_without_showing_it() {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("geheim"), "{shown}");
 }
+
+/// Raw writes while the set of followed switches changes again and again.
+const CHANGES: usize = 20;
+
+#[tokio::test]
+async fn other_switches_are_followed_without_losing_a_change() {
+    let redis = RedisServer::start().await;
+    let (router, _folder) = router(&redis).await;
+    let mut client = redis.client().await;
+    let () = client.send("SET beta true").await;
+    let names = |extra: &str| vec![SWITCH.to_owned(), extra.to_owned()];
+    router.watch_switches(&names("beta")).await.unwrap();
+    assert_eq!(router.view().switches.get("beta"), Some(&SwitchValue::On), "told before the call returns");
+    let () = client.send("SET beta false").await;
+    router.until("pushes of the new one", |view| view.switches.get("beta") == Some(&SwitchValue::Off)).await;
+
+    for change in 0..CHANGES {
+        let (extra, on) = (format!("s{change}"), change % 2 == 0);
+        let raw = async {
+            let () = client.send(&format!("SET featureFlags {on}")).await;
+            let () = client.send(&format!("SET {extra} {on}")).await;
+        };
+        let extra_names = names(&extra);
+        let (watched, ()) = tokio::join!(router.watch_switches(&extra_names), raw);
+        watched.unwrap();
+        let value = SwitchValue::of(on);
+        let both =
+            |view: &crate::support::View| view.switch() == Some(&value) && view.switches.get(&extra) == Some(&value);
+        router.until("both values", both).await;
+    }
+    assert!(router.view().health.iter().all(|health| health.connected), "it is no outage");
+    assert!(router.set_switch("beta", true, "test".into()).await.is_err(), "followed no more");
+}
+
+#[tokio::test]
+async fn switches_that_are_followed_during_an_outage_stand_as_last_seen() {
+    let mut redis = RedisServer::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let router = Router::ready(config(Backend::Redis { url: redis.url() }, folder.path())).await;
+    router.watch_switches(&[SWITCH.to_owned(), "beta".to_owned()]).await.unwrap();
+    router.set_switch("beta", true, "test".into()).await.unwrap();
+    router.close().await;
+    redis.kill().await;
+
+    let router = Router::ready(config(Backend::Redis { url: redis.url() }, folder.path())).await;
+    assert_eq!(router.view().switches.get("beta"), None, "nobody asked for it yet");
+    router.watch_switches(&[SWITCH.to_owned(), "beta".to_owned()]).await.unwrap();
+    router.until("as last seen", |view| view.switches.get("beta") == Some(&SwitchValue::On)).await;
+    redis.restart().await;
+    router.until("connected", crate::support::View::connected).await;
+    assert_eq!(router.view().switches.get("beta"), Some(&SwitchValue::On), "and put back into the emptied store");
+}
