@@ -4,10 +4,10 @@
 //! answer was lost may be done, and is never repeated here.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redis::aio::{ConnectionLike, MultiplexedConnection};
-use redis::{Arg, Cmd, Pipeline, RedisFuture, RedisResult, Value, pipe};
+use redis::{Arg, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, pipe};
 
 use super::cluster::redirection;
 use super::dial::Dialer;
@@ -69,16 +69,24 @@ impl Owners {
             } else {
                 line.connection.req_packed_command(command).await
             };
+            if answer.as_ref().is_err_and(RedisError::is_io_error) {
+                self.moved().remove(&host);
+            }
         }
         answer
     }
 
     /// A script must be known wherever it may be called.
     async fn send_to_all(&self, command: &Cmd) -> RedisResult<Value> {
-        let moved: Vec<Line> = self.moved.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for line in self.apart.values().cloned().chain(moved) {
-            let Line { mut connection, .. } = line;
-            let _answer = connection.req_packed_command(command).await?;
+        let moved: Vec<Line> = self.moved().values().cloned().collect();
+        for mut line in moved {
+            if line.connection.req_packed_command(command).await.is_err() {
+                // Gone again: the next redirection connects anew.
+                self.moved().remove(&line.host);
+            }
+        }
+        for line in self.apart.values() {
+            let _loaded = line.connection.clone().req_packed_command(command).await?;
         }
         self.edge.connection.clone().req_packed_command(command).await
     }
@@ -89,13 +97,18 @@ impl Owners {
     }
 
     async fn line_to(&self, host: &Host) -> Result<Line, Lost> {
-        let known = self.moved.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned();
+        let known = self.moved().get(host).cloned();
         if let Some(line) = known {
             return Ok(line);
         }
         let line = Line { host: host.clone(), connection: self.dialer.redis(host).await? };
-        self.moved.lock().unwrap_or_else(PoisonError::into_inner).insert(host.clone(), line.clone());
+        self.moved().insert(host.clone(), line.clone());
         Ok(line)
+    }
+
+    /// Locked for a moment; never over an await.
+    fn moved(&self) -> MutexGuard<'_, BTreeMap<Host, Line>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
