@@ -1,6 +1,7 @@
 //! The admin port of a running router as the commands use it: one question, one JSON answer, and errors that say what
 //! to try next.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
@@ -8,8 +9,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::events::EventReader;
+
 /// An admin port that takes longer is not well either. A rollback compiles plugins, so it is a long one.
 const ANSWER_WAIT: Duration = Duration::from_secs(30);
+/// How long a command listens at the most: a year has no end that anybody sees.
+const EVENTS_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Where a router listens for its operator unless its settings say otherwise.
 pub(crate) const ADDRESS_DEFAULT: &str = "http://127.0.0.1:9900";
 
@@ -35,6 +40,12 @@ impl AdminArgs {
     pub(crate) fn client(&self) -> anyhow::Result<AdminClient> {
         AdminClient::new(&self.admin, self.token.token.as_deref())
     }
+}
+
+/// A document with what tells it from any other.
+pub(crate) struct Document {
+    pub(crate) text: String,
+    pub(crate) tag: String,
 }
 
 /// One router.
@@ -66,34 +77,103 @@ impl AdminClient {
         self.ask(self.client.post(format!("{}{path}", self.base)).json(body))
     }
 
-    /// `PUT` with a JSON body.
-    pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
-        self.ask(self.client.put(format!("{}{path}", self.base)).json(body))
-    }
-
     /// Waits before the next question.
     pub(crate) fn wait(&self, wait: Duration) {
         self.runtime.block_on(tokio::time::sleep(wait));
     }
 
-    fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
-        let request = match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        };
+    /// `PUT` with a JSON body.
+    pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
+        self.ask(self.client.put(format!("{}{path}", self.base)).json(body))
+    }
+
+    /// A document as it is, with its `ETag`; `None` = there is none.
+    pub(crate) fn document(&self, path: &str) -> anyhow::Result<Option<Document>> {
+        let (status, tag, body) = self.exchange(self.client.get(format!("{}{path}", self.base)))?;
+        if status == reqwest::StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        if !status.is_success() {
+            bail!("{}", refusal(status, &body));
+        }
+        let text = String::from_utf8(body).with_context(|| format!("read the document {path}"))?;
+        Ok(Some(Document { text, tag: tag.unwrap_or_default() }))
+    }
+
+    /// Writes a document, if it still has this `ETag`; `None` = if there is none yet.
+    pub(crate) fn put_document<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        text: String,
+        tag: Option<&str>,
+    ) -> anyhow::Result<T> {
+        let request = self.client.put(format!("{}{path}", self.base)).body(text);
+        self.ask(match tag {
+            Some(tag) => request.header(reqwest::header::IF_MATCH, tag),
+            None => request.header(reqwest::header::IF_NONE_MATCH, "*"),
+        })
+    }
+
+    /// Reads server-sent events until the router ends them, or `told` has enough: the name and data of each.
+    pub(crate) fn events(
+        &self,
+        path: &str,
+        mut told: impl FnMut(&str, &str) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        let request = self.client.get(format!("{}{path}", self.base)).timeout(EVENTS_WAIT);
         self.runtime.block_on(async {
-            let response = match request.send().await {
+            let mut response = match self.authorized(request).send().await {
                 Ok(response) => response,
                 Err(error) => return Err(self.unreachable(error)),
             };
             let status = response.status();
-            let body = response.bytes().await.with_context(|| format!("read the answer of {}", self.base))?;
             if !status.is_success() {
-                bail!("{}", refusal(status, &body));
+                bail!("{}", refusal(status, &response.bytes().await.unwrap_or_default()));
             }
-            serde_json::from_slice(&body)
-                .with_context(|| format!("read the answer of {}: is it the admin port of this version?", self.base))
+            let mut reader = EventReader::default();
+            while let Some(chunk) = response.chunk().await.with_context(|| format!("listen to {}", self.base))? {
+                for event in reader.read(&chunk) {
+                    if told(&event.name, &event.data)?.is_break() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
         })
+    }
+
+    fn ask<T: DeserializeOwned>(&self, request: reqwest::RequestBuilder) -> anyhow::Result<T> {
+        let (status, _, body) = self.exchange(request)?;
+        if !status.is_success() {
+            bail!("{}", refusal(status, &body));
+        }
+        serde_json::from_slice(&body)
+            .with_context(|| format!("read the answer of {}: is it the admin port of this version?", self.base))
+    }
+
+    /// Status, `ETag` and body.
+    fn exchange(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> anyhow::Result<(reqwest::StatusCode, Option<String>, Vec<u8>)> {
+        self.runtime.block_on(async {
+            let response = match self.authorized(request).send().await {
+                Ok(response) => response,
+                Err(error) => return Err(self.unreachable(error)),
+            };
+            let status = response.status();
+            let tag =
+                response.headers().get(reqwest::header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+            let body = response.bytes().await.with_context(|| format!("read the answer of {}", self.base))?;
+            Ok((status, tag, body.to_vec()))
+        })
+    }
+
+    fn authorized(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
     }
 
     fn unreachable(&self, error: reqwest::Error) -> anyhow::Error {

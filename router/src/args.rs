@@ -9,6 +9,7 @@ use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::diff::DiffArgs;
 use crate::commands::explain::ExplainArgs;
+use crate::commands::flags::FlagsCommand;
 use crate::commands::init::InitArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::policy::PolicyCommand;
@@ -171,6 +172,18 @@ Examples:
   sluice rollout history demo"
     )]
     Rollout(RolloutCommand),
+    /// Look at flags and change them; import definitions in flagd's format; say why a flag is what it is.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sluice flags list
+  sluice flags on featureFlags --reason 'launch'
+  sluice flags import shop.json --dry-run
+  sluice flags explain new-checkout -c targetingKey=u42 -c country=NL
+  sluice flags watch"
+    )]
+    Flags(FlagsCommand),
     /// Print what a shell needs to complete this command line.
     #[command(after_help = "\
 Examples:
@@ -193,6 +206,7 @@ impl Command {
             | Self::Why(_)
             | Self::Policy(_)
             | Self::Plugin(_)
+            | Self::Flags(_)
             | Self::Rollout(_)
             | Self::Completions(_) => ExitCode::FAILURE,
         }

@@ -4,6 +4,7 @@
 mod admin;
 mod args;
 mod commands;
+mod events;
 mod human;
 mod lock;
 mod logging;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Why(args) => commands::why(args),
         Command::Policy(command) => commands::policy(command),
         Command::Plugin(command) => commands::plugin(command),
+        Command::Flags(command) => commands::flags(command),
         Command::Rollout(command) => commands::rollout(command),
         Command::Completions(args) => commands::completions(args),
     };

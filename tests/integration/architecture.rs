@@ -14,8 +14,11 @@ const USES: &[(&str, &[&str])] = &[
     ("sluice-wasm", &["sluice-model"]),
     ("sluice-snapshot", &["sluice-model", "sluice-policy", "sluice-wasm"]),
     ("sluice-proxy", &["sluice-model", "sluice-policy", "sluice-snapshot", "sluice-wasm"]),
-    ("sluice-control", &["sluice-model", "sluice-policy", "sluice-snapshot", "sluice-state", "sluice-wasm"]),
-    ("sluice-admin", &["sluice-control", "sluice-model", "sluice-policy", "sluice-snapshot"]),
+    (
+        "sluice-control",
+        &["sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot", "sluice-state", "sluice-wasm"],
+    ),
+    ("sluice-admin", &["sluice-control", "sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot"]),
     (
         "sluice",
         &[

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod client;
 pub mod component;
 pub mod crowd;
+pub mod echo;
 pub mod flood;
 pub mod guest;
 pub mod herd;

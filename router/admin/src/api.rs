@@ -1,13 +1,13 @@
-//! `/v1/...`: what the router is doing, as JSON; flags; health probes. Parts shared by the other API files.
+//! `/v1/...`: what the router is doing, as JSON; health probes. Parts shared by the other API files.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{FromRequest, Path, Query, Request, State};
+use axum::extract::{FromRequest, Query, Request, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_control::Status;
 use sluice_model::alert::{Alert, AlertId};
@@ -15,8 +15,6 @@ use sluice_model::alert::{Alert, AlertId};
 use crate::error::ApiError;
 use crate::{BODY_BYTES_MAX, Shared};
 
-/// Who the audit log names for flags changed here.
-const BY: &str = "admin";
 /// Alerts that one call returns at the most.
 pub(crate) const ALERTS_MAX: usize = 1_000;
 /// Alerts that a call returns unless it asks for more.
@@ -27,8 +25,6 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/v1/status", get(status))
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/routes", get(routes_list))
-        .route("/v1/flags", get(flags))
-        .route("/v1/flags/{name}", get(flag).put(set_flag))
         .route("/v1/alerts", get(alerts))
         .route("/v1/traffic", get(traffic))
         .fallback(unknown)
@@ -97,39 +93,6 @@ async fn routes_list(State(context): State<Shared>) -> Json<Vec<Value>> {
         })
     };
     Json(policy.routes.iter().map(describe).collect())
-}
-
-#[derive(Debug, Serialize)]
-struct Flag {
-    name: String,
-    /// `null` = no such key in the store, which counts as off.
-    value: Option<bool>,
-}
-
-async fn flags(State(context): State<Shared>) -> Json<Vec<Flag>> {
-    Json(context.handle.cells().switches().into_iter().map(|(name, value)| Flag { name, value }).collect())
-}
-
-async fn flag(State(context): State<Shared>, Path(name): Path<String>) -> Result<Json<Flag>, ApiError> {
-    let found = context.handle.cells().switches().into_iter().find(|(known, _)| *known == name);
-    let found = found.map(|(name, value)| Json(Flag { name, value }));
-    found.ok_or_else(|| ApiError::NotFound(format!("no flag is named `{name}`")))
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FlagValue {
-    value: bool,
-}
-
-async fn set_flag(
-    State(context): State<Shared>,
-    Path(name): Path<String>,
-    body: Body<FlagValue>,
-) -> Result<Json<Flag>, ApiError> {
-    let value = body.0.value;
-    context.handle.set_switch(&name, value, BY).await?;
-    Ok(Json(Flag { name, value: Some(value) }))
 }
 
 #[derive(Debug, Deserialize)]

@@ -16,12 +16,14 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Where each file is, what it is, and its content.
-const FILES: [(&str, &str, &str); 5] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("/", HTML, include_str!("dashboard/index.html")),
     ("/dashboard.css", STYLE, include_str!("dashboard/dashboard.css")),
     ("/dashboard.js", SCRIPT, include_str!("dashboard/dashboard.js")),
+    ("/flags.js", SCRIPT, include_str!("dashboard/flags.js")),
     ("/page.js", SCRIPT, include_str!("dashboard/page.js")),
     ("/plugins.js", SCRIPT, include_str!("dashboard/plugins.js")),
+    ("/rollouts.js", SCRIPT, include_str!("dashboard/rollouts.js")),
 ];
 
 pub(crate) fn routes() -> Router<Shared> {

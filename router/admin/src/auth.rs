@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, header};
 use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
-use crate::{Shared, explain};
+use crate::{Shared, explain, flags};
 
 /// The tokens of the admin port. Never logged: `Debug` says only whether they are set.
 #[derive(Clone, Default)]
@@ -59,7 +59,8 @@ pub(crate) async fn guard(State(context): State<Shared>, request: Request, next:
 /// `GET /on` changes state for the sake of the original system, and a question may come with a body; all else follows
 /// RFC 9110 section 9.2.1.
 fn writes(method: &Method, path: &str) -> bool {
-    (!(method == Method::GET || method == Method::HEAD) && path != explain::PATH) || path == "/on"
+    let is_question = method == Method::POST && (path == explain::PATH || flags::is_question(path));
+    !(method == Method::GET || method == Method::HEAD || is_question) || path == "/on"
 }
 
 fn authorize(tokens: &Tokens, headers: &HeaderMap, writes: bool) -> Result<(), ApiError> {
@@ -151,6 +152,8 @@ mod tests {
     #[test]
     fn the_original_toggle_counts_as_a_write() {
         assert!(writes(&Method::GET, "/on") && writes(&Method::PUT, "/v1/flags/x"));
+        assert!(writes(&Method::PUT, "/v1/flags/explain") && writes(&Method::PUT, "/v1/flags/x/explain"));
+        assert!(!writes(&Method::POST, "/v1/flags/x/explain") && !writes(&Method::POST, "/v1/explain"));
         assert!(!writes(&Method::GET, "/v1/flags") && !writes(&Method::HEAD, "/metrics"));
     }
 }

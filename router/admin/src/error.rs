@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use serde_json::json;
-use sluice_control::CommandError;
+use serde_json::{Value, json};
+use sluice_control::{CommandError, FlagError};
+use sluice_flagd::DocumentFault;
 
 /// Why the admin port did not start.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,15 @@ pub(crate) enum ApiError {
     Unauthorized,
     /// Not allowed from there, or with this token.
     Forbidden(&'static str),
+    /// Someone else changed it since it was read.
+    Changed(String),
+    /// The body is larger than it may be.
+    TooLarge {
+        /// What it may be.
+        bytes_max: usize,
+    },
+    /// The document of flags is at fault.
+    Document(Vec<DocumentFault>),
     /// The store did not take it.
     Store(String),
 }
@@ -53,6 +63,9 @@ impl ApiError {
             Self::Refused(_) => StatusCode::CONFLICT,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Changed(_) => StatusCode::PRECONDITION_FAILED,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Document(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Store(_) => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -64,6 +77,9 @@ impl ApiError {
             Self::Refused(message) => ("refused", message),
             Self::Unauthorized => ("unauthorized", "send `Authorization: Bearer TOKEN`".to_owned()),
             Self::Forbidden(message) => ("forbidden", message.to_owned()),
+            Self::Changed(message) => ("changed", message),
+            Self::TooLarge { bytes_max } => ("too_large", format!("a document has at most {bytes_max} bytes")),
+            Self::Document(places) => ("document", first_place(&places)),
             Self::Store(message) => ("store_unavailable", message),
         }
     }
@@ -72,12 +88,38 @@ impl ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
+        let places = if let Self::Document(places) = &self { json!(places) } else { Value::Null };
         let (code, message) = self.parts();
-        let mut response = (status, Json(json!({"error": {"code": code, "message": message}}))).into_response();
+        let mut body = json!({"error": {"code": code, "message": message}});
+        if !places.is_null() {
+            body["error"]["places"] = places;
+        }
+        let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(http::header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
         }
         response
+    }
+}
+
+/// The first fault of a document, and that there are more.
+fn first_place(places: &[DocumentFault]) -> String {
+    let Some(first) = places.first() else { return "the document is at fault".to_owned() };
+    let DocumentFault { message, line, column, .. } = first;
+    match places.len() {
+        1 => format!("{line}:{column}: {message}"),
+        count => format!("{line}:{column}: {message} (and {} more)", count - 1),
+    }
+}
+
+impl From<FlagError> for ApiError {
+    fn from(error: FlagError) -> Self {
+        match error {
+            FlagError::NotFound(message) => Self::NotFound(message),
+            FlagError::Changed(message) => Self::Changed(message),
+            FlagError::Document { places } => Self::Document(places),
+            FlagError::Command(error) => error.into(),
+        }
     }
 }
 

@@ -77,9 +77,11 @@ fn view<'b>(book: &'b FlagBook, entry: &FlagEntry<'b>) -> View<'b> {
         Some(_) => evaluation.value.filter(|_| is_settled).cloned(),
     };
     let variants = summary.variants.iter().map(|name| {
-        let value =
-            entry.set.map_or(Some(Value::Bool(*name == "on")), |set| set.flags.variant(summary.key, name).cloned());
-        ((*name).to_owned(), value.unwrap_or_default())
+        let value = match entry.set {
+            Some(set) => set.flags.variant(summary.key, name).cloned().unwrap_or_default(),
+            None => Value::Bool(*name == "on"),
+        };
+        ((*name).to_owned(), value)
     });
     let faults = entry.set.map(|set| set.flags.flag_faults()).unwrap_or_default();
     View {

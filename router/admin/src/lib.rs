@@ -5,10 +5,13 @@
 
 mod api;
 mod assets;
+mod audit;
 mod auth;
 mod error;
 mod events;
 mod explain;
+mod flag_sets;
+mod flags;
 mod metrics;
 mod plugins;
 mod policy;
@@ -33,7 +36,7 @@ use tokio_util::task::TaskTracker;
 pub use auth::Tokens;
 pub use error::StartError;
 
-/// Largest body that a write may have; the largest real one (a server's lease) is under 1 KiB.
+/// Largest body that a write may have, but for documents of flags; the largest real one (a server's lease) is under 1 KiB.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What the admin port needs to know.
@@ -107,6 +110,9 @@ fn router(context: Shared) -> Router {
     let guarded = api::routes()
         .merge(rollouts::routes())
         .merge(plugins::routes())
+        .merge(flags::routes())
+        .merge(flag_sets::routes())
+        .merge(audit::routes())
         .merge(policy::routes())
         .merge(explain::routes())
         .merge(requests::routes())

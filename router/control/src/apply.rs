@@ -1,15 +1,17 @@
-//! The store's events, applied one after the other: switches, rollouts, servers, health, fences.
+//! The store's events, applied one after the other: switches, flags, rollouts, servers, health, fences.
 //!
 //! Never waits for a write to the store, for each write waits for this loop to answer its fence.
 
 use std::sync::Arc;
 
-use sluice_state::{Event, Health, SwitchValue};
+use sluice_model::flag::switch_text;
+use sluice_state::{Event, FlagDocument, Health, SwitchValue};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::builder::Change;
 use crate::fault::FaultSource;
+use crate::flags::{FLAG_PREFIX, FLAGS_PREFIX};
 use crate::gate::{Gate, Value};
 use crate::shared::Shared;
 use crate::tasks::Tasks;
@@ -56,7 +58,10 @@ impl Apply {
             Event::Switch { name, value } => self.apply_switch(name, value).await,
             Event::Rollout { name, rollout } => self.pass(Value::Rollout { name, rollout }).await,
             Event::Servers(leases) => self.shared.cells.servers().apply(leases),
-            Event::Flags { .. } | Event::Silences(_) | Event::Audit(_) => {}
+            Event::Flags { set, document } => self.apply_flags(set, document).await,
+            Event::FlagsRefused { set, reason } => self.shared.flags.refuse(&set, &reason),
+            Event::Audit(entry) => self.shared.changes.audited(entry),
+            Event::Silences(_) => {}
             Event::Alert(alert) => tracing::debug!(id = %alert.id, rule = alert.rule, "alert in the store"),
             Event::Health(health) => self.apply_health(health),
             Event::Fence(answer) => {
@@ -75,10 +80,27 @@ impl Apply {
             SwitchValue::Missing => None,
             SwitchValue::Invalid(text) => {
                 let message = format!("`{text}` is neither on nor off: write true or false; the value before counts");
-                return self.shared.board.set(FaultSource::State, &format!("flag:{name}"), Some(message));
+                return self.shared.board.set(FaultSource::State, &format!("{FLAG_PREFIX}{name}"), Some(message));
             }
         };
+        self.shared.changes.saw(&format!("{FLAG_PREFIX}{name}"), value.map(switch_text));
         self.pass(Value::Switch { name, value }).await;
+    }
+
+    /// A document that is no flag definition goes no further; the one before counts.
+    async fn apply_flags(&self, set: String, document: Option<FlagDocument>) {
+        self.shared.changes.saw(&format!("{FLAGS_PREFIX}{set}"), document.as_ref().map(|document| &*document.text));
+        let definition = match document {
+            None => None,
+            Some(document) => {
+                let (shared, name) = (Arc::clone(&self.shared), set.clone());
+                match self.tasks.blocking(move || shared.flags.read(&name, &document)).await.flatten() {
+                    Some(definition) => Some(definition),
+                    None => return,
+                }
+            }
+        };
+        self.pass(Value::Flags { set, definition }).await;
     }
 
     async fn pass(&self, value: Value) {
@@ -101,6 +123,7 @@ impl Apply {
             content.store.error = error;
         });
         self.shared.board.set(FaultSource::Store, "connection", message);
+        self.shared.changes.fill();
         self.filled.send_replace(true);
     }
 }

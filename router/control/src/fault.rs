@@ -20,7 +20,7 @@ pub enum FaultSource {
     Store,
     /// A value in the store that nobody can use; the last good one counts.
     State,
-    /// A flag that a plugin reads and nobody watches.
+    /// Flag definitions in the store, or one flag of them, that cannot be used as they are.
     Flag,
     /// A rollout whose state the store does not know yet.
     Rollout,
@@ -67,6 +67,9 @@ pub struct Fault {
     /// Column in that line, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
+    /// The place within a document, e.g. `flags.new-ui.targeting.if[0]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
     /// What would put it right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
@@ -86,6 +89,7 @@ impl Fault {
             file: None,
             line: None,
             column: None,
+            path: None,
             hint: None,
             excerpt: None,
         }

@@ -12,6 +12,8 @@ use sluice_snapshot::{Cells, Plugin, PluginKey, Seat, Snapshot};
 use sluice_wasm::Instance;
 
 use crate::fault::{Fault, FaultSource, chain};
+use crate::flags::book::Definition;
+use crate::flags::{FLAG_PREFIX, FLAGS_PREFIX};
 use crate::load::Blueprint;
 use crate::place::{Candidate, Member, Place};
 use crate::shared::Shared;
@@ -24,6 +26,8 @@ const HELD_MAX: usize = 2_048;
 pub(crate) enum Value {
     /// A switch; `None` = it is gone.
     Switch { name: String, value: Option<bool> },
+    /// A set of flags; `None` = it is gone.
+    Flags { set: String, definition: Option<Arc<Definition>> },
     /// A rollout.
     Rollout { name: String, rollout: Rollout },
 }
@@ -32,7 +36,8 @@ impl Value {
     /// The logical state key.
     fn key(&self) -> String {
         match self {
-            Self::Switch { name, .. } => format!("flag:{name}"),
+            Self::Switch { name, .. } => format!("{FLAG_PREFIX}{name}"),
+            Self::Flags { set, .. } => format!("{FLAGS_PREFIX}{set}"),
             Self::Rollout { name, .. } => format!("rollout:{name}"),
         }
     }
@@ -111,6 +116,10 @@ impl Gate {
                 let text = value.map(sluice_model::flag::switch_text);
                 self.try_on_probes(&mut inner.tenants, &key, text)
             }
+            Value::Flags { definition, .. } => {
+                let text = definition.as_ref().map(|definition| &*definition.text);
+                self.try_on_probes(&mut inner.tenants, &key, text)
+            }
             Value::Rollout { name, rollout } => match self.shared.cells.find_rollout(name) {
                 // No policy declares it yet.
                 None => return hold(inner, key, value),
@@ -124,8 +133,15 @@ impl Gate {
         let message = refused.then(|| format!("plugins keep the value before: {}", refusals.join("; ")));
         self.shared.board.set(FaultSource::State, &key, message);
         match value.clone() {
-            Value::Switch { .. } if refused => {}
-            Value::Switch { name, value } => self.shared.cells.apply_switch(&name, value),
+            Value::Switch { .. } | Value::Flags { .. } if refused => {}
+            Value::Switch { name, value } => {
+                self.shared.cells.apply_switch(&name, value);
+                self.shared.flags.apply_switch(&name, value);
+            }
+            Value::Flags { set, definition } => {
+                self.shared.cells.apply_flags(&set, definition.as_ref().map(|definition| &*definition.text));
+                self.shared.flags.apply_set(&set, definition);
+            }
             Value::Rollout { name, rollout } => {
                 if let Some(cell) = self.shared.cells.find_rollout(&name) {
                     // What the host enforces by itself must not wait for a plugin.

@@ -8,6 +8,8 @@ use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::Store;
 
 use crate::board::Board;
+use crate::flags::Flags;
+use crate::flags::changes::Changes;
 use crate::history::History;
 use crate::release::ledgers::Ledgers;
 use crate::rollouts::standings::Standings;
@@ -30,8 +32,10 @@ pub(crate) struct Shared {
     pub(crate) override_key: Option<OverrideKey>,
     pub(crate) router: Router,
     pub(crate) resolver: Resolver,
-    /// Flags that the store watches.
+    /// Switches that `sluice.toml` has followed.
     pub(crate) switches: Vec<String>,
+    pub(crate) flags: Flags,
+    pub(crate) changes: Arc<Changes>,
 }
 
 impl fmt::Debug for Shared {

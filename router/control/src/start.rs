@@ -21,6 +21,9 @@ use crate::builder::rollback::ORDERS_WAITING_MAX;
 use crate::builder::{Builder, CHANGES_WAITING_MAX, Tools};
 use crate::clock::now_ms;
 use crate::effects::{ALERTS_WAITING_MAX, Dispatch, LOSSES_WAITING_MAX};
+use crate::flags::Flags;
+use crate::flags::changes::Changes;
+use crate::flags::watching::Watching;
 use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::history::History;
@@ -50,7 +53,7 @@ pub struct Settings {
     pub workers: usize,
     /// `embedded` or `redis`, for the status.
     pub store_kind: &'static str,
-    /// Flags that the store watches.
+    /// Switches that the store follows, whatever plugins read.
     pub switches: Vec<String>,
     /// Name servers to ask for upstreams with `dns`; empty = those of the system.
     pub name_servers: Vec<SocketAddr>,
@@ -126,6 +129,7 @@ pub async fn start(
     let board = Arc::new(Board::new(store_kind));
     let resolver = Resolver::new(&tasks, name_servers);
     let ledgers = Ledgers::open(&folders.data, &board);
+    let (flags, changes) = (Flags::new(&board, &switches), Arc::new(Changes::new()));
     let shared = Arc::new(Shared {
         published,
         cells,
@@ -140,6 +144,8 @@ pub async fn start(
         router,
         resolver,
         switches,
+        flags,
+        changes,
     });
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
@@ -156,6 +162,11 @@ pub async fn start(
     builder.start().await;
     tasks.spawn_to_its_end("builder", builder.run(change_receiver, order_receiver));
 
+    tasks.spawn("changes", Arc::clone(&shared.changes).run());
+    let mut watching = Watching::new(Arc::clone(&shared));
+    // Too late is no failure: the task goes on trying.
+    let _late = timeout(STORE_WAIT, watching.round()).await;
+    tasks.spawn("switches", watching.run(revisions.clone()));
     tasks.spawn("upstreams", Upstreams::new(&tasks, &shared).run(revisions.clone()));
     let mut declared = Declared::new(Arc::clone(&shared));
     // Too late is no failure: the task goes on trying.

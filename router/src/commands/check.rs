@@ -28,7 +28,7 @@ pub(crate) fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let checked = match config(&args.path) {
         Ok(config) => {
             let engine = Engine::new().context("start the plugin engine")?;
-            sluice_control::check(&engine, &config.folders, &config.store.switches)
+            sluice_control::check(&engine, &config.folders)
         }
         Err(error) => refused(error)?,
     };
@@ -54,9 +54,6 @@ fn refused(error: anyhow::Error) -> anyhow::Result<Checked> {
 /// Faults as a compiler shows them, and one line that sums up.
 fn text(checked: &Checked, paint: Paint) -> String {
     let mut text = faults(&checked.faults, paint);
-    for warning in &checked.warnings {
-        text.push_str(&format!("{}: {warning}\n\n", paint.yellow("warning")));
-    }
     for other in checked.others.iter().filter(|other| other.fault.is_none()) {
         text.push_str(&format!("{}: no policy names plugin file {}\n", paint.yellow("note"), other.file));
     }

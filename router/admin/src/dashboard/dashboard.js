@@ -2,8 +2,10 @@
 // but the last two minutes of request counts. A part is drawn again only when its answer differs: a button that is
 // replaced between press and release gets no click, and one that is replaced at all loses the keyboard's focus.
 
-import { authorization, badge, call, change, clock, drawing, element, find, percent, rememberToken, table } from "./page.js";
+import { showAudit, showFlags } from "./flags.js";
+import { authorization, badge, call, clock, drawing, element, find, percent, rememberToken, span, table } from "./page.js";
 import { showPlugins } from "./plugins.js";
+import { showRollouts } from "./rollouts.js";
 
 const WINDOW_SECONDS = 120;
 const SERIES = 4;
@@ -20,47 +22,18 @@ function showStatus(status) {
     const hint = fault.hint ? `\nhint: ${fault.hint}` : "";
     return element("pre", { className: "bad", textContent: place + fault.message + hint });
   }));
+  showStore(status.store);
 }
 
-function showFlags(flags) {
-  const rows = flags.map((flag) => {
-    const on = flag.value === true;
-    const button = element("button", { textContent: on ? "turn off" : "turn on", ariaLabel: `turn ${flag.name} ${on ? "off" : "on"}` });
-    button.onclick = () => change("PUT", `/v1/flags/${encodeURIComponent(flag.name)}`, { value: !on });
-    return [flag.name, badge(on ? "on" : "off", on ? "good" : "soft"), button];
-  });
-  table("#flags", ["flag", "value", ""], rows, "no flags in the store");
-}
-
-const TONES = { running: "good", promoted: "good", paused: "warm", aborted: "bad", off: "soft" };
-const VERBS = { off: ["start"], running: ["pause", "promote", "abort"], paused: ["resume", "promote", "abort"], aborted: ["resume"], promoted: ["abort"] };
-
-function showRollouts(rollouts) {
-  const box = find("#rollouts > div");
-  const typing = box.contains(document.activeElement) && document.activeElement.tagName === "INPUT" ? document.activeElement : null;
-  box.replaceChildren(...rollouts.map((rollout) => {
-    const path = `/v1/rollouts/${encodeURIComponent(rollout.name)}`;
-    const buttons = VERBS[rollout.state].map((verb) => {
-      const button = element("button", { textContent: verb, className: verb === "abort" ? "danger" : "" });
-      button.onclick = () => change("POST", `${path}/${verb}`);
-      return button;
-    });
-    const input = element("input", { type: "number", min: 0, max: 100, step: 0.01, value: rollout.weight, ariaLabel: `weight of ${rollout.name} in percent` });
-    const set = element("button", { textContent: "set %" });
-    set.onclick = () => { input.blur(); change("PUT", path, { weight: Number(input.value) }); };
-    input.onkeydown = (event) => { if (event.key === "Enter") set.click(); };
-    input.disabled = set.disabled = rollout.state === "aborted";
-    return element("div", {},
-      element("div", { className: "row" }, element("strong", { textContent: rollout.name }), badge(rollout.state, TONES[rollout.state]),
-        element("span", { textContent: `${rollout.effective_weight} % to canary` })),
-      element("p", { className: "soft", textContent: `${rollout.reason || "no reason given"} (${rollout.by}, ${clock(rollout.changed_ms)})` }),
-      element("div", { className: "row" }, ...buttons, input, set));
-  }));
-  const successor = typing && [...box.querySelectorAll("input")].find((input) => input.ariaLabel === typing.ariaLabel);
-  if (successor) {
-    successor.value = typing.value;
-    successor.focus();
-  }
+// How old what this router acts on may be: nothing while the store answers.
+function showStore(store) {
+  const facts = [
+    ["store", `${store.kind}, ${store.connected ? "connected" : "AWAY"} since ${clock(store.since_ms)}`],
+    ["age of state", store.connected ? "as the store has it now" : `${span(store.age_ms)} old: what was last seen counts`],
+    ["why", store.error],
+  ];
+  find("#store > dl").replaceChildren(...facts.filter(([, text]) => text).flatMap(([name, text]) =>
+    [element("dt", { textContent: name }), element("dd", { className: store.connected ? "" : "bad", textContent: text })]));
 }
 
 function showServers(servers) {
@@ -116,9 +89,9 @@ function drawTraffic(traffic) {
   }), element("span", { className: "soft", textContent: `scale: ${top.toFixed(0)}/s` }));
 }
 
-const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
-// Shows time that passes, and is brought up to date in place.
-const COUNTS_DOWN = ["plugins"];
+const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["audit?limit=8", showAudit], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
+// Show time that passes, and are brought up to date in place.
+const COUNTS_DOWN = ["plugins", "rollouts"];
 const drawn = {};
 let refreshing = false;
 let again = false;

@@ -65,7 +65,6 @@ fn store(handle: &Handle) -> Vec<MetricFamily> {
 
 fn live(handle: &Handle) -> Vec<MetricFamily> {
     let cells = handle.cells();
-    let flags = cells.switches();
     let rollouts = cells.rollouts();
     let weights = rollouts.iter().filter_map(|cell| {
         let points = if cell.is_aborted() { 0 } else { cell.view()?.effective_weight().get() };
@@ -76,11 +75,6 @@ fn live(handle: &Handle) -> Vec<MetricFamily> {
     let leases = cells.servers().read().len() as u64;
     vec![
         one_gauge("sluice_servers", "Servers that hold a lease.", number(leases)),
-        gauges(
-            "sluice_flag",
-            "1 while the flag is on.",
-            flags.iter().map(|(name, on)| gauge(&[("flag", name)], f64::from(u8::from(*on == Some(true))))),
-        ),
         gauges("sluice_rollout_weight_ratio", "Share of the canary that counts now, 0 to 1.", weights),
         gauges("sluice_rollout_aborted", "1 while the rollout is aborted.", aborted),
     ]

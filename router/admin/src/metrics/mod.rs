@@ -5,6 +5,7 @@
 
 mod control;
 mod families;
+mod flags;
 mod plugins;
 mod process;
 mod traffic;
@@ -25,6 +26,7 @@ pub(crate) async fn scrape(State(context): State<Shared>) -> Response {
     families.extend(upstreams::families(&snapshot));
     families.extend(plugins::families(handle, &snapshot));
     families.extend(control::families(handle));
+    families.extend(flags::families(handle));
     families.extend(process::families());
     // The format has no families without samples.
     families.retain(|family| !family.get_metric().is_empty());

@@ -15,7 +15,6 @@ use crate::fault::{Fault, FaultSource, chain};
 use crate::history::Record;
 use crate::last_good::Manifest;
 use crate::place::{Candidate, Member};
-use crate::references;
 use crate::release::course::{Course, Trying, Watching};
 use crate::release::judge::Figures;
 use crate::release::ledger::{Decision, DigestOutcome, Ledger, short};
@@ -108,9 +107,6 @@ impl Builder {
         self.sources = sources;
         self.newest = self.newest.max(revision);
         self.follow(&policy, &seats, &known, &before, cause);
-        let plugins = seats.iter().flat_map(Seat::occupants).map(AsRef::as_ref);
-        let unwatched = references::unwatched(plugins, &self.shared.switches);
-        self.shared.board.replace(&[FaultSource::Flag], unwatched);
         self.shared.board.update(|content| {
             content.published_ms = now_ms();
             content.reloads.ok += 1;

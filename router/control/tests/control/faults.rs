@@ -145,36 +145,27 @@ async fn the_offline_check_finds_the_same_faults() {
     site.write_plugin("canary.wasm", b"half");
     site.write_plugin("hostile.wasm", &plugin_bytes("hostile"));
     let engine = sluice_wasm::Engine::new().unwrap();
-    let watched = ["featureFlags".to_owned()];
-    let checked = sluice_control::check(&engine, &site.folders(), &watched);
+    let checked = sluice_control::check(&engine, &site.folders());
     assert_eq!(checked.faults.len(), 1, "{checked:?}");
     assert!(checked.faults[0].to_string().starts_with("plugins.d/canary.wasm: plugin canary: "), "{checked:?}");
     site.write_plugin("canary.wasm", &plugin_bytes("canary"));
-    let checked = sluice_control::check(&engine, &site.folders(), &watched);
+    let checked = sluice_control::check(&engine, &site.folders());
     assert_eq!((checked.faults.len(), checked.routes, checked.plugins), (0, 1, 2), "{checked:?}");
-    assert_eq!(checked.warnings, []);
-    let warned = sluice_control::check(&engine, &site.folders(), &[]).warnings;
-    assert!(warned.len() == 1 && warned[0].subject == "featureFlags", "{warned:?}");
     site.write_policy("demo.toml", &plain_policy("app").replace("servers", "server"));
-    let checked = sluice_control::check(&engine, &site.folders(), &watched);
+    let checked = sluice_control::check(&engine, &site.folders());
     assert!(checked.faults.iter().any(|fault| fault.line == Some(2)), "{checked:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flag_that_nobody_watches_is_told_while_a_plugin_reads_it() {
+async fn a_switch_that_only_a_plugin_reads_is_followed() {
     let site = Site::demo();
     let running = site.start().await;
-    running.no_faults().await;
     site.write_policy("demo.toml", &POLICY.replace("featureFlags", "beta"));
-    let fault = running.fault(FaultSource::Flag, "plugin `feature-flags` reads").await;
-    assert_eq!(fault.subject, "beta");
-    assert_eq!(
-        fault.hint.as_deref(),
-        Some("add \"beta\" to `switches` under [store] in sluice.toml, and start the router anew")
-    );
-    assert_eq!((running.revision(), running.handle.status().reloads.refused), (2, 0), "it serves all the same");
-    site.write_policy("demo.toml", POLICY);
-    running.reaches(3).await;
+    running.reaches(2).await;
+    let is_known = || running.handle.flag_book().find("beta").map(drop).ok_or_else(|| "not yet".to_owned());
+    eventually("the store follows the switch", is_known).await;
+    running.handle.set_switch("beta", true, "test").await.unwrap();
+    assert_eq!(running.handle.cells().switch("beta"), Some(true));
     running.no_faults().await;
     running.stop().await;
 }
