@@ -12,6 +12,7 @@ mod parts;
 mod secret;
 mod settings;
 mod signals;
+mod sinks;
 mod table;
 mod terminal;
 

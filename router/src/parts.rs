@@ -88,6 +88,8 @@ impl Parts {
             switches: settings.config.store.switches.clone(),
             name_servers: settings.config.name_servers.clone(),
             override_key: settings.override_key.clone(),
+            sinks: settings.sinks.clone(),
+            alerts_link: None,
         };
         let started = sluice_control::start(settings, context, &self.tracker, self.stop.clone()).await;
         started.context("start control")
@@ -113,6 +115,7 @@ impl Parts {
             drain: limits.drain,
             access_log: config.access_log.clone(),
             chain_trace: config.chain_trace.clone(),
+            override_key: settings.override_key.clone(),
         };
         let shared = sluice_proxy::Shared {
             published: Arc::clone(&self.published),

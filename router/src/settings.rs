@@ -1,14 +1,16 @@
 //! `sluice.toml` as meant: parsed, folders resolved against its place, secrets read from the environment.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use sluice_admin::Tokens;
+use sluice_alert::Sink;
 use sluice_model::override_token::OverrideKey;
 use sluice_policy::{AccessLog, Faults, Folders, ProcessConfig, Secret, Source, StoreUrl};
 use sluice_state::Backend;
 
-use crate::secret;
+use crate::{secret, sinks};
 
 /// Where settings are looked for unless the command line says otherwise.
 pub(crate) const FILE: &str = "sluice.toml";
@@ -21,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) tokens: Tokens,
     /// What overrides of rollouts are signed with.
     pub(crate) override_key: Option<OverrideKey>,
+    /// Where alerts are told.
+    pub(crate) sinks: Vec<Arc<Sink>>,
 }
 
 impl Settings {
@@ -45,7 +49,8 @@ impl Settings {
         }
         let tokens = Tokens { operator, read_only };
         let override_key = config.override_key.as_ref().map(override_key).transpose()?;
-        Ok(Self { config, workers, tokens, override_key })
+        let sinks = sinks::open(&config.sinks)?;
+        Ok(Self { config, workers, tokens, override_key, sinks })
     }
 
     /// The store as `sluice-state` opens it.
@@ -91,6 +96,7 @@ pub(crate) fn read(file: &Path) -> Result<ProcessConfig, ReadError> {
     if let Some(Secret::File(key)) = &mut config.override_key {
         *key = base.join(&*key);
     }
+    sinks::resolve(&mut config.sinks, base);
     Ok(config)
 }
 

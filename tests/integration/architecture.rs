@@ -16,13 +16,22 @@ const USES: &[(&str, &[&str])] = &[
     ("sluice-proxy", &["sluice-model", "sluice-policy", "sluice-snapshot", "sluice-wasm"]),
     (
         "sluice-control",
-        &["sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot", "sluice-state", "sluice-wasm"],
+        &[
+            "sluice-alert",
+            "sluice-flagd",
+            "sluice-model",
+            "sluice-policy",
+            "sluice-snapshot",
+            "sluice-state",
+            "sluice-wasm",
+        ],
     ),
     ("sluice-admin", &["sluice-control", "sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot"]),
     (
         "sluice",
         &[
             "sluice-admin",
+            "sluice-alert",
             "sluice-control",
             "sluice-model",
             "sluice-plugin-build",

@@ -61,7 +61,7 @@ impl Apply {
             Event::Flags { set, document } => self.apply_flags(set, document).await,
             Event::FlagsRefused { set, reason } => self.shared.flags.refuse(&set, &reason),
             Event::Audit(entry) => self.shared.changes.audited(entry),
-            Event::Silences(_) => {}
+            Event::Silences(silences) => self.shared.alerting.set_silences(silences),
             Event::Alert(alert) => tracing::debug!(id = %alert.id, rule = alert.rule, "alert in the store"),
             Event::Health(health) => self.apply_health(health),
             Event::Fence(answer) => {

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use sluice_model::alert::{ALERT_COOLDOWN_MS, Alert, AlertId};
+use sluice_model::alert::{Alert, AlertId};
 use sluice_snapshot::{Effect, LostBy, Plugin};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +18,8 @@ pub(crate) const ALERTS_WAITING_MAX: usize = 1_024;
 pub(crate) const LOSSES_WAITING_MAX: usize = 256;
 /// Ids of the newest alerts, to tell a duplicate without asking the store.
 const RECENT_MAX: usize = 256;
+/// How often the same alert is passed on, so that the store knows that it goes on.
+const REPEAT_MS: u64 = 1_000;
 
 /// An instance that is gone.
 #[derive(Debug)]
@@ -81,7 +83,7 @@ impl Dispatch {
 
     fn dispatch_alert(&mut self, alert: Alert) {
         let now_ms = now_ms();
-        self.recent.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) < ALERT_COOLDOWN_MS);
+        self.recent.retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) < REPEAT_MS);
         if self.recent.iter().any(|(id, _)| *id == alert.id) {
             return;
         }

@@ -28,6 +28,8 @@ pub enum FaultSource {
     Upstream,
     /// A plugin that is not called for now, because it failed too often in a row.
     Quarantine,
+    /// A rule whose alerts do not reach everyone it names.
+    Alert,
 }
 
 impl FaultSource {
@@ -43,6 +45,7 @@ impl FaultSource {
             Self::Rollout => "rollout",
             Self::Upstream => "upstream",
             Self::Quarantine => "quarantine",
+            Self::Alert => "alert",
         }
     }
 }

@@ -6,6 +6,7 @@
 //! digest of a plugin serves, `gate` admits the candidate, `last_good` and `history` keep it, `reaper` ends the old one.
 //! Life of a toggle: the store's event reaches `apply`, the `gate` tries it on probes, the cell moves.
 
+mod alert_rules;
 mod alerts;
 mod apply;
 mod assemble;
@@ -23,6 +24,7 @@ mod flags;
 mod folder;
 mod gate;
 mod handle;
+mod handle_alerts;
 mod handle_flags;
 mod handle_plugins;
 mod handle_policy;
@@ -31,6 +33,7 @@ mod history;
 mod input;
 mod last_good;
 mod load;
+mod notifier;
 mod place;
 mod plugin_info;
 mod quarantine;
@@ -64,9 +67,11 @@ pub use flags::changes::BY_CLIENT;
 pub use flags::diff::{ChangeKind, FlagChange, flag_changes};
 pub use folder::ReadError;
 pub use handle::{CommandError, Handle};
+pub use handle_alerts::{AlertFigures, SinkTried};
 pub use handle_flags::{Expected, FlagEdit, FlagError, StoredSet, document_faults};
 pub use handle_rollouts::{OVERRIDE_MAX, Override};
 pub use history::{Pinned, REVISIONS_KEPT_MAX, Revision, RevisionTexts, Text};
+pub use notifier::figures::{Outcome as NoticeOutcome, SinkTotals};
 pub use plugin_info::{Granted, Percent, PluginHistory, PluginInfo, PluginState, QuarantineInfo, TrialInfo, WatchInfo};
 pub use release::{DIGESTS_KEPT_MAX, DigestOutcome, Hold, KeptDigest};
 pub use rollouts::info::{AnalysisInfo, PlannedStep, RolloutInfo, StatsInfo, StepInfo, VariantInfo};

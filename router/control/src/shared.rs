@@ -7,6 +7,8 @@ use sluice_model::override_token::OverrideKey;
 use sluice_snapshot::{Cells, EffectQueue, Published, Traffic};
 use sluice_state::Store;
 
+use crate::alerts::Alerting;
+use crate::alerts::aborts::Aborts;
 use crate::board::Board;
 use crate::flags::Flags;
 use crate::flags::changes::Changes;
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) switches: Vec<String>,
     pub(crate) flags: Flags,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) alerting: Alerting,
+    pub(crate) aborts: Aborts,
 }
 
 impl fmt::Debug for Shared {

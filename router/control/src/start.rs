@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sluice_alert::Sink;
+use sluice_model::alert::Alert;
 use sluice_model::override_token::OverrideKey;
 use sluice_policy::Folders;
 use sluice_snapshot::{Cells, Effect, EffectQueue, Published, Traffic};
@@ -12,9 +14,14 @@ use sluice_state::{Event, Store};
 use sluice_wasm::Engine;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::alert_rules::{AlertRules, resolve};
+use crate::alerts::Alerting;
+use crate::alerts::aborts::Aborts;
+use crate::alerts::identity::router_id;
+use crate::alerts::raise::Raiser;
 use crate::apply::Apply;
 use crate::board::Board;
 use crate::builder::rollback::ORDERS_WAITING_MAX;
@@ -28,6 +35,7 @@ use crate::gate::Gate;
 use crate::handle::Handle;
 use crate::history::History;
 use crate::last_good::LastGood;
+use crate::notifier::Notifier;
 use crate::quarantine::QUARANTINES_WAITING_MAX;
 use crate::release::ledgers::Ledgers;
 use crate::rollouts::standings::Standings;
@@ -38,11 +46,14 @@ use crate::status::Router;
 use crate::tasks::Tasks;
 use crate::upstreams::{Resolver, Upstreams};
 use crate::workshop::Workshop;
-use crate::{alerts, quarantine, watch as folder_watch};
+use crate::{quarantine, watch as folder_watch};
 
 /// How long the start waits for the store's first content and for declared rollouts to be in the store. A store that is
 /// away must not keep a router from serving what it has.
 const STORE_WAIT: Duration = Duration::from_secs(2);
+
+/// [`Settings::store_kind`] of a router that has its store for itself.
+const EMBEDDED: &str = "embedded";
 
 /// What control needs to know.
 #[derive(Clone, Debug)]
@@ -59,6 +70,10 @@ pub struct Settings {
     pub name_servers: Vec<SocketAddr>,
     /// What overrides of rollouts are signed with; `None` = none is.
     pub override_key: Option<OverrideKey>,
+    /// Where alerts are told, sorted by name.
+    pub sinks: Vec<Arc<Sink>>,
+    /// Address of a page that shows alerts, for notices.
+    pub alerts_link: Option<String>,
 }
 
 /// What control works on.
@@ -116,7 +131,7 @@ pub async fn start(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<Handle, StartError> {
-    let Settings { folders, workers, store_kind, switches, name_servers, override_key } = settings;
+    let Settings { folders, workers, store_kind, switches, name_servers, override_key, sinks, alerts_link } = settings;
     let Context { engine, store, events, cells, traffic, effects, published } = context;
     let effect_receiver = effects.take_receiver().ok_or(StartError::EffectsTaken)?;
     let unwritable = |source| StartError::Data { path: folders.data.clone(), source };
@@ -129,6 +144,8 @@ pub async fn start(
     let board = Arc::new(Board::new(store_kind));
     let resolver = Resolver::new(&tasks, name_servers);
     let ledgers = Ledgers::open(&folders.data, &board);
+    let alerting = Alerting::new(router_id(&folders.data).map_err(unwritable)?, sinks, alerts_link);
+    let aborts = Aborts::open(&folders.data, &tasks, &board).map_err(unwritable)?;
     let (flags, changes) = (Flags::new(&board, &switches), Arc::new(Changes::new()));
     let shared = Arc::new(Shared {
         published,
@@ -146,7 +163,10 @@ pub async fn start(
         switches,
         flags,
         changes,
+        alerting,
+        aborts,
     });
+    let raiser = Raiser::open(&folders.data, &shared, &tasks).map_err(unwritable)?;
     let gate = Arc::new(Gate::new(Arc::clone(&shared)));
     let (changes, change_receiver) = mpsc::channel(CHANGES_WAITING_MAX);
     let writers_done = CancellationToken::new();
@@ -174,7 +194,9 @@ pub async fn start(
     tasks.spawn("rollouts", declared.run(revisions));
     tasks.spawn("figures", Figures::new(Arc::clone(&shared)).run());
     tasks.spawn_to_its_end("analysis", Analyst::new(Arc::clone(&shared)).run(tasks.stop().clone()));
-    spawn_effects(&tasks, &shared, Arc::clone(&gate), effect_receiver, writers_done);
+    let writing = Arc::new(writers_done.drop_guard());
+    let alerts = spawn_alerts(&tasks, &shared, raiser, &writing, store_kind);
+    spawn_effects(&tasks, &shared, Arc::clone(&gate), effect_receiver, alerts);
     Ok(Handle::new(shared, gate, workshop, orders))
 }
 
@@ -183,21 +205,38 @@ async fn wait_for_the_first_content(mut filled: watch::Receiver<bool>) {
     let _late = timeout(STORE_WAIT, filled.wait_for(|filled| *filled)).await;
 }
 
+/// The tasks from an alert to its sinks. Returns where alerts are handed over.
+fn spawn_alerts(
+    tasks: &Tasks,
+    shared: &Arc<Shared>,
+    raiser: Raiser,
+    writing: &Arc<DropGuard>,
+    store_kind: &str,
+) -> mpsc::Sender<Alert> {
+    let (alerts, alert_receiver) = mpsc::channel(ALERTS_WAITING_MAX);
+    tasks.spawn_to_its_end("alerts", raiser.run(alert_receiver, Arc::clone(writing)));
+    tasks.spawn("alert rules", AlertRules::new(Arc::clone(shared), alerts.clone()).run());
+    tasks.spawn("resolve alerts", resolve(Arc::clone(shared)));
+    // Without sinks it would only take deliveries from routers that have some. A sole router has nobody to leave them to,
+    // and an alert of today is no news on the day that it gets a sink.
+    if !shared.alerting.sinks.is_empty() || store_kind == EMBEDDED {
+        tasks.spawn("notifier", Notifier::new(shared, tasks, Arc::clone(writing)).run());
+    }
+    alerts
+}
+
 /// The tasks behind the effect queue, each of which may wait without the others.
 fn spawn_effects(
     tasks: &Tasks,
     shared: &Arc<Shared>,
     gate: Arc<Gate>,
     effects: mpsc::Receiver<Effect>,
-    writers_done: CancellationToken,
+    alerts: mpsc::Sender<Alert>,
 ) {
-    let (alerts, alert_receiver) = mpsc::channel(ALERTS_WAITING_MAX);
     let (losses, loss_receiver) = mpsc::channel(LOSSES_WAITING_MAX);
     let (quarantines, quarantine_receiver) = mpsc::channel(QUARANTINES_WAITING_MAX);
     let dispatch = Dispatch::new(alerts, losses, quarantines, Arc::clone(&shared.board));
     tasks.spawn_to_its_end("effects", dispatch.run(effects, tasks.stop().clone()));
-    let (store, stop) = (Arc::clone(&shared.store), tasks.stop().clone());
-    tasks.spawn_to_its_end("alerts", alerts::run(alert_receiver, store, stop, writers_done.drop_guard()));
     tasks.spawn("quarantines", quarantine::run(Arc::clone(shared), quarantine_receiver));
     tasks.spawn("spares", Spares::new(gate, Arc::clone(shared), tasks.clone()).run(loss_receiver));
 }

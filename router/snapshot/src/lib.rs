@@ -27,7 +27,7 @@ pub use limiter::{Limiters, RouteLimiter};
 pub use plugin::{Plugin, PluginKey, Seat, Trial};
 pub use publish::Published;
 pub use reason::Reason;
-pub use rollout::RolloutCell;
+pub use rollout::{PendingAbort, RolloutCell};
 pub use servers::ServersCell;
 pub use snapshot::{Link, Missing, Route, Snapshot};
 pub use traffic::{RouteTraffic, Traffic};

@@ -50,6 +50,7 @@ impl Declared {
     /// Does what there is to do, once. Cancel safe: all of it can be repeated.
     pub(crate) async fn round(&mut self) {
         self.ensure_declared().await;
+        self.shared.aborts.restore(&self.shared.cells);
         for cell in self.shared.cells.rollouts() {
             self.pass_on_aborts(&cell).await;
         }
@@ -84,15 +85,20 @@ impl Declared {
 
     async fn pass_on_aborts(&mut self, cell: &RolloutCell) {
         for pending in cell.pending() {
+            self.shared.aborts.keep(cell.name(), &pending).await;
             let command = Command::Abort { id: pending.id.clone(), reason: pending.reason };
             match self.shared.store.apply_rollout(cell.name(), &command, BY_ROUTER.into(), now_ms(), None).await {
                 Ok(_) => {
                     cell.confirm(&pending.id);
+                    self.shared.aborts.strike(cell.name(), &pending.id).await;
                     self.shared.board.set(FaultSource::Rollout, cell.name(), None);
                     tracing::warn!(rollout = cell.name(), alert = %pending.id, "rollout aborted");
                 }
                 // No policy declares it any more, and the store has forgotten it.
-                Err(StoreError::NotFound(_)) if !self.ensured.contains(cell.name()) => cell.confirm(&pending.id),
+                Err(StoreError::NotFound(_)) if !self.ensured.contains(cell.name()) => {
+                    cell.confirm(&pending.id);
+                    self.shared.aborts.strike(cell.name(), &pending.id).await;
+                }
                 Err(error) => {
                     if matches!(error, StoreError::NotFound(_)) {
                         self.ensured.remove(cell.name());

@@ -185,6 +185,8 @@ impl Site {
             switches,
             name_servers,
             override_key: None,
+            sinks: Vec::new(),
+            alerts_link: None,
         };
         let handle = start(settings, context, &tracker, stop.clone()).await.unwrap();
         Running { handle, tracker, stop, store_tracker, store_stop }
