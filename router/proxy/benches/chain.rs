@@ -137,6 +137,7 @@ fn settings() -> Settings {
         drain: Duration::from_secs(1),
         access_log: AccessLog::Off,
         chain_trace: sluice_policy::ChainTrace::default(),
+        override_key: None,
     }
 }
 

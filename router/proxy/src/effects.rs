@@ -14,7 +14,10 @@ pub(crate) fn apply(exchange: &Exchange, plugin: &Plugin, effects: Vec<Effect>) 
     for effect in effects {
         match effect {
             Effect::RaiseAlert(alert) => raise(exchange, plugin, alert),
-            Effect::Add { name, value } => plugin.stats.add(exchange.connection.worker.index, &name, value),
+            Effect::Add { name, value } => {
+                plugin.stats.add(exchange.connection.worker.index, &name, value);
+                exchange.chain.add(exchange, plugin, &name, value);
+            }
             Effect::Tag(tag) => exchange.set_tag(&tag),
             Effect::Log { level, message } => log(exchange, plugin, level, &message),
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use http::request::Parts;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Response, Version};
 use sluice_policy::{Builtin, Found, PathPattern, Target};
 use sluice_snapshot::time::unix_ms;
@@ -30,7 +31,7 @@ use crate::trail::Trail;
 use crate::worker::WorkerSnapshot;
 use crate::{
     chain, error_page, filters, forward, head, limits, list_servers, matching, mirror, panics, pick, request_id,
-    respond,
+    respond, signed_override,
 };
 
 /// Answers one request. Never fails: whatever goes wrong is an answer too.
@@ -61,6 +62,7 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
     if let Some(answer) = cors::preflight(exchange) {
         return Ok(answer);
     }
+    signed_override::read(exchange, &mut head);
     let mut answered = chain::request(exchange, &head).await?;
     if answered.is_none() {
         answered = chain::measure(exchange, &head)?;
@@ -99,8 +101,12 @@ pub(crate) struct Exchange {
     snapshot: Rc<WorkerSnapshot>,
     upload: Option<Rc<Upload>>,
     line: OnceCell<Line>,
+    /// The same without what is the router's alone to read.
+    line_as_told: OnceCell<Line>,
     route: Cell<Option<Found>>,
     variant: Cell<Option<usize>>,
+    /// The variant that a signed override names.
+    overridden: Cell<Option<usize>>,
     /// It counts towards the requests in flight of its route.
     is_counted_in: Cell<bool>,
     tag: RefCell<Option<HeaderValue>>,
@@ -131,8 +137,10 @@ impl Exchange {
             snapshot: worker.current(),
             upload: Upload::open(incoming, worker.settings.body_idle),
             line: OnceCell::new(),
+            line_as_told: OnceCell::new(),
             route: Cell::new(None),
             variant: Cell::new(None),
+            overridden: Cell::new(None),
             is_counted_in: Cell::new(false),
             tag: RefCell::default(),
             cross_origin: OnceCell::new(),
@@ -162,7 +170,7 @@ impl Exchange {
 
     /// Method and target, once the head was read.
     pub(crate) fn line(&self) -> Option<&Line> {
-        self.line.get()
+        self.line_as_told.get().or_else(|| self.line.get())
     }
 
     /// The address of the client: of the peer, unless that is a trusted proxy that names another.
@@ -174,6 +182,14 @@ impl Exchange {
     pub(crate) fn set_line(&self, line: Line) {
         // A head is read once.
         let _first = self.line.set(line);
+    }
+
+    /// Has everyone see another target: what was taken out is the router's alone to read.
+    pub(crate) fn tell_target(&self, target: PathAndQuery) {
+        if let Some(line) = self.line() {
+            // Only an override is taken out, once.
+            let _first = self.line_as_told.set(Line { target, ..line.clone() });
+        }
     }
 
     pub(crate) fn set_route(&self, found: Found) {
@@ -226,6 +242,15 @@ impl Exchange {
 
     pub(crate) fn set_variant(&self, variant: Option<usize>) {
         self.variant.set(variant);
+    }
+
+    /// The variant that a signed override names.
+    pub(crate) fn overridden(&self) -> Option<usize> {
+        self.overridden.get()
+    }
+
+    pub(crate) fn set_overridden(&self, variant: usize) {
+        self.overridden.set(Some(variant));
     }
 
     /// The index of a variant of the route's rollout.

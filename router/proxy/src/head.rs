@@ -35,7 +35,7 @@ pub(crate) struct Head {
 }
 
 /// Method and target of a request, for as long as it is on its way.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Line {
     pub(crate) method: Method,
     /// Path in normal form and query as sent.

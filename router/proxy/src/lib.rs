@@ -56,6 +56,7 @@ mod retry;
 mod seat;
 mod server_body;
 mod server_timing;
+mod signed_override;
 mod stall;
 mod stream;
 mod trace;

@@ -1,6 +1,8 @@
 //! Step of the path: which variant, which upstream, which server.
 //!
-//! The last word on a canary is spoken here: the abort flag of the rollout is read again, whatever a plugin said before.
+//! The last word on a variant is spoken here: the abort flag of the rollout is read again, whatever a plugin said before.
+//! While it is set everything goes to stable, other variants than the canary too: what an alert condemns is the rollout. Only a
+//! signed override goes past it.
 
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
@@ -18,7 +20,8 @@ use crate::upstream::{Group, Server, Wanted};
 /// Where a request goes, and where it may go next if that fails.
 pub(crate) struct Choice {
     place: Place,
-    /// Stable variant and its upstream: where a canary's requests go when no canary lives. Never the other way round.
+    /// Stable variant and its upstream: where requests of another variant go when none of its servers lives. Never the
+    /// other way round.
     stable: Option<(usize, Place)>,
     /// Could not be connected to: not asked again.
     unreachable: Vec<Rc<Server>>,
@@ -40,24 +43,36 @@ pub(crate) fn pick(exchange: &Exchange, head: &Head, targets: &[WeightedUpstream
         return Choice::new(Place::new(exchange, head, weighted), None);
     };
     let index = |wanted: &str| rollout.variants.iter().position(|(name, _)| name == wanted);
-    let (stable, canary) = (index(&rollout.stable), index(&rollout.canary));
-    if exchange.variant().is_none() {
-        exchange.trail.variant_by(Some(VariantBy::Weight));
-    }
-    let mut variant = exchange.variant().or_else(|| variant_of(rollout, weighted));
-    let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
-    if is_aborted && variant == canary {
-        variant = stable;
-        exchange.trail.variant_by(Some(VariantBy::RolloutAborted));
-    }
+    let stable = index(&rollout.stable);
+    let variant = match exchange.overridden() {
+        Some(overridden) => {
+            exchange.trail.variant_by(Some(VariantBy::Override));
+            Some(overridden)
+        }
+        None => chosen(exchange, stable, || variant_of(rollout, weighted)),
+    };
     exchange.set_variant(variant);
     let upstream_of = |variant: usize| rollout.variants[variant].1;
-    let fallback = stable.filter(|_| variant == canary && stable != canary);
+    let fallback = stable.filter(|_| variant.is_some() && variant != stable);
     let place = |upstream| Place::new(exchange, head, upstream);
     Choice::new(
         place(variant.map_or(weighted, upstream_of)),
         fallback.map(|stable| (stable, place(upstream_of(stable)))),
     )
+}
+
+/// What a plugin chose, else the weights; stable in place of any other while the rollout is aborted.
+fn chosen(exchange: &Exchange, stable: Option<usize>, by_weight: impl FnOnce() -> Option<usize>) -> Option<usize> {
+    if exchange.variant().is_none() {
+        exchange.trail.variant_by(Some(VariantBy::Weight));
+    }
+    let variant = exchange.variant().or_else(by_weight);
+    let is_aborted = exchange.route().and_then(|route| route.rollout.as_ref()).is_some_and(|cell| cell.is_aborted());
+    if is_aborted && variant.is_some() && variant != stable {
+        exchange.trail.variant_by(Some(VariantBy::RolloutAborted));
+        return stable;
+    }
+    variant
 }
 
 /// The variant that an upstream serves.
@@ -105,7 +120,7 @@ impl Choice {
             return Ok(live);
         }
         if let Some((variant, stable)) = self.stable.take() {
-            tracing::warn!(request_id = exchange.request_id_text(), "no canary lives, stable takes its request");
+            tracing::warn!(request_id = exchange.request_id_text(), "no server of the variant lives, stable takes its request");
             exchange.set_variant(Some(variant));
             exchange.trail.variant_by(Some(VariantBy::NoCanaryLives));
             exchange.trail.upstream(stable.upstream);

@@ -5,6 +5,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use sluice_model::override_token::OverrideKey;
 use sluice_policy::ListenerConfig;
 use sluice_snapshot::{EffectQueue, Published, Traffic};
 use tokio::sync::oneshot;
@@ -51,6 +52,8 @@ pub struct Settings {
     pub access_log: sluice_policy::AccessLog,
     /// Whose responses tell what plugins said and how long it took.
     pub chain_trace: sluice_policy::ChainTrace,
+    /// What overrides of rollouts are signed with; `None` = none counts.
+    pub override_key: Option<OverrideKey>,
 }
 
 /// A silence after which a dead HTTP/2 peer is suspected; half of what home routers keep a silent connection for.
@@ -224,6 +227,7 @@ pub(crate) mod tests {
             drain: Duration::from_secs(10),
             access_log: sluice_policy::AccessLog::Off,
             chain_trace: sluice_policy::ChainTrace::default(),
+            override_key: None,
         }
     }
 }

@@ -66,6 +66,11 @@ impl Record {
         }
     }
 
+    /// True once the request was counted.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.get()
+    }
+
     /// True the first time.
     pub(crate) fn close(&self) -> bool {
         !self.is_closed.replace(true)
@@ -84,6 +89,7 @@ impl Record {
         if let Some(route) = exchange.route() {
             route.traffic.finished(worker.index, exchange.variant(), &finished);
         }
+        exchange.chain.settle_counters(exchange);
         exchange.chain.count(exchange, finished.status.is_some_and(|status| status >= SERVER_ERROR));
         if let Some(reason) = self.reason.get() {
             worker.counters().reasons.count(reason);

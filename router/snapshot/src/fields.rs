@@ -133,6 +133,14 @@ fn query_parameter<'a>(query: &'a str, name: &str) -> Value<'a> {
     })
 }
 
+/// A query without the parameters of this name, and the value of the first of them; `None` = there is none.
+#[must_use]
+pub fn take_query_parameter(query: &str, name: &str) -> Option<(Vec<u8>, String)> {
+    let value = query_parameter(query, name)?.into_owned();
+    let is_other = |pair: &&str| *decoded(pair.split_once('=').map_or(*pair, |(key, _)| key)) != *name.as_bytes();
+    Some((value, query.split('&').filter(is_other).collect::<Vec<_>>().join("&")))
+}
+
 fn decoded(text: &str) -> Cow<'_, [u8]> {
     if !text.contains('+') {
         return Cow::from(percent_decode(text.as_bytes()));
@@ -146,6 +154,15 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_parameter_is_taken_out_of_a_query() {
+        let take = |query| take_query_parameter(query, "o").map(|(value, rest)| (String::from_utf8(value).unwrap(), rest));
+        let taken = |value: &str, rest: &str| Some((value.to_owned(), rest.to_owned()));
+        assert_eq!(take("a=1&o=x%2Ey&b=+2"), taken("x.y", "a=1&b=+2"));
+        assert_eq!(take("%6F=1&o=2&o"), taken("1", ""), "all of them go, however they are spelt");
+        assert_eq!(take("oo=1&a=o"), None);
+    }
 
     #[test]
     fn cookies_are_found_by_whole_name() {

@@ -64,6 +64,10 @@ pub struct WorkerTraffic {
     pub mirrored: AtomicU64,
     /// Copies of requests that were not sent because too many were on their way, were broken off, or not answered.
     pub mirrors_dropped: AtomicU64,
+    /// Signed overrides that counted.
+    pub overrides: AtomicU64,
+    /// Signed overrides that did not count.
+    pub overrides_refused: AtomicU64,
     /// Lines of the access log dropped because too many waited for its writer.
     pub access_log_dropped: AtomicU64,
 }

@@ -164,6 +164,7 @@ fn variant(request: &Value) -> Option<String> {
     let by = match request["variant_by"].as_str().unwrap_or_default() {
         "plugin" => "a plugin chose it",
         "weight" => "by weight",
+        "override" => "a signed override",
         "rollout_aborted" => "the rollout is aborted",
         "no_canary_lives" => "no server of the canary lives",
         other => other,

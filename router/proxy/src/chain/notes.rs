@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use http::{HeaderValue, Response};
+use sluice_model::stats::COUNTERS_MAX;
 use sluice_snapshot::plugin::Phase;
 use sluice_snapshot::{Link, Plugin};
 use sluice_wasm::{Edit, Verdict};
@@ -59,6 +60,8 @@ pub(crate) struct Notes {
     request_edits: RefCell<Vec<Edit>>,
     response_edits: RefCell<Vec<Edit>>,
     timing: ServerTiming,
+    /// What plugins counted on a route with a rollout, as `PLUGIN/COUNTER`, until it is known which variant served.
+    counted: RefCell<Vec<(String, u64)>>,
 }
 
 impl Notes {
@@ -75,6 +78,7 @@ impl Notes {
             request_edits: RefCell::default(),
             response_edits: RefCell::default(),
             timing: ServerTiming::default(),
+            counted: RefCell::default(),
         }
     }
 
@@ -168,6 +172,35 @@ impl Notes {
     /// The field `Server-Timing`, if it is wanted and there is something to tell.
     pub(crate) fn server_timing(&self) -> Option<HeaderValue> {
         self.timing.field()
+    }
+
+    /// A plugin counts something: it counts for the variant that serves the request in the end.
+    pub(crate) fn add(&self, exchange: &Exchange, plugin: &Plugin, counter: &str, value: u64) {
+        let Some(route) = exchange.route().filter(|route| route.rollout.is_some()) else { return };
+        let counter = format!("{}/{counter}", plugin.name());
+        if exchange.record.is_closed() {
+            // A body that goes on after its response: the variant is known.
+            if let Some(variant) = exchange.variant() {
+                route.traffic.add(exchange.connection.worker.index, variant, &counter, value);
+            }
+            return;
+        }
+        let mut counted = self.counted.borrow_mut();
+        if let Some((_, sum)) = counted.iter_mut().find(|(known, _)| *known == counter) {
+            *sum = sum.saturating_add(value);
+        } else if counted.len() < COUNTERS_MAX {
+            counted.push((counter, value));
+        }
+    }
+
+    /// The variant that served is known: what plugins counted is its.
+    pub(crate) fn settle_counters(&self, exchange: &Exchange) {
+        let counted = self.counted.take();
+        if let (Some(route), Some(variant)) = (exchange.route(), exchange.variant()) {
+            for (counter, value) in counted {
+                route.traffic.add(exchange.connection.worker.index, variant, &counter, value);
+            }
+        }
     }
 
     /// The request is over: the digests that were called count it.

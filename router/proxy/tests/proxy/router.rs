@@ -41,6 +41,7 @@ pub(crate) fn settings() -> Settings {
         drain: Duration::from_secs(10),
         access_log: sluice_policy::AccessLog::Off,
         chain_trace: sluice_policy::ChainTrace::default(),
+        override_key: None,
     }
 }
 

@@ -65,9 +65,11 @@ pub enum VariantBy {
     Plugin,
     /// The weights of the route's targets.
     Weight,
+    /// A signed override.
+    Override,
     /// The rollout is aborted: stable, whatever was chosen before.
     RolloutAborted,
-    /// No server of the canary lives: stable.
+    /// No server of the canary, or of another variant that was chosen, lives: stable.
     NoCanaryLives,
 }
 
