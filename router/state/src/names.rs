@@ -9,6 +9,7 @@ use sluice_model::stats::{COUNTERS_MAX, VariantStats};
 
 use crate::config::Config;
 use crate::error::{OpenError, StoreError};
+use crate::notice::RESOLVED_SUFFIX;
 use crate::store::{FLAG_DOCUMENT_BYTES_MAX, SWITCHES_MAX};
 
 /// Longest name of an edge, a switch, a rollout, a rule, in bytes.
@@ -189,8 +190,10 @@ pub(crate) fn check_switch(switches: &[String], name: &str) -> Result<(), StoreE
     invalid(&format!("`{name}` is no switch of this router; `switches` under [store] in sluice.toml has {known}"))
 }
 
+/// The notice that an alert is resolved has a longer one than the alert.
 fn check_alert_id(id: &AlertId) -> Result<(), StoreError> {
-    if id.as_str().len() <= NAME_BYTES_MAX { Ok(()) } else { invalid("the id of an alert is longer than 128 bytes") }
+    let id = id.as_str().strip_suffix(RESOLVED_SUFFIX).unwrap_or(id.as_str());
+    if id.len() <= NAME_BYTES_MAX { Ok(()) } else { invalid("the id of an alert is longer than 128 bytes") }
 }
 
 fn invalid(message: &str) -> Result<(), StoreError> {

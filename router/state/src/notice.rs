@@ -3,7 +3,7 @@
 use sluice_model::alert::{Alert, AlertId, AlertStatus, Firing};
 
 /// Behind the id of an alert: its resolved notice.
-const RESOLVED_SUFFIX: &str = "-resolved";
+pub(crate) const RESOLVED_SUFFIX: &str = "-resolved";
 
 /// The notice that `firing` goes on no more.
 pub(crate) fn resolved(firing: &Firing, now_ms: u64) -> Alert {

@@ -200,6 +200,9 @@ impl Store for EmbeddedStore {
         wait: Duration,
     ) -> Result<Vec<Delivery>, StoreError> {
         check_holder(consumer)?;
+        if count_max == 0 {
+            return Ok(Vec::new());
+        }
         let count_max = count_max.min(DELIVERIES_AT_ONCE_MAX);
         let mut arrivals = self.arrivals.subscribe();
         let taken = self.take_now(consumer, count_max).await?;

@@ -1,12 +1,12 @@
 //! Switches. Those that nobody follows keep their values in the file.
 
+use sluice_model::flag::switch_text;
+
 use super::state::{Done, State};
 use super::tables::SWITCHES;
 use crate::event::{Event, SwitchValue};
 use crate::names::check_switch;
 use crate::record::Record;
-
-use sluice_model::flag::switch_text;
 
 impl State {
     /// Follows these switches from now on; returns where the new ones stand.
@@ -20,7 +20,7 @@ impl State {
     pub(super) fn write_switch(&mut self, name: &str, value: Option<bool>, record: Record, now_ms: u64) -> Done<bool> {
         check_switch(&self.watched, name)?;
         let old = self.switches.get(name).copied();
-        let on = value.unwrap_or(!old.unwrap_or(false));
+        let on = value.unwrap_or_else(|| !old.unwrap_or(false));
         let record = record.old(old.map(switch_text)).new_value(Some(switch_text(on)));
         let ((), logged) = self.commit_logged(&record, now_ms, |transaction| {
             transaction.open_table(SWITCHES)?.insert(name, on)?;

@@ -134,3 +134,23 @@ fn documents<T: DeserializeOwned>(
     }
     Ok(documents)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_of_the_version_before_is_one_canary_with_its_weight() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        let (database, _empty) = open(&path).unwrap();
+        let text = r#"{"state":"running","weight_bps":2500,"salt":"s","epoch":3,"run":1,"reason":"r","by":"b",
+            "changed_ms":7,"seen_aborts":[]}"#;
+        let transaction = database.begin_write().unwrap();
+        transaction.open_table(ROLLOUTS).unwrap().insert("demo", text).unwrap();
+        transaction.commit().unwrap();
+        drop(database);
+        let (_database, content) = open(&path).unwrap();
+        assert_eq!(content.rollouts["demo"].slots.to_string(), "@canary*2500 @stable*7500");
+    }
+}

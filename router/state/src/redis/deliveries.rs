@@ -73,10 +73,13 @@ impl RedisStore {
         wait: Duration,
     ) -> Result<Vec<Delivery>, StoreError> {
         check_holder(consumer)?;
+        if count_max == 0 {
+            return Ok(Vec::new());
+        }
         let count_max = count_max.min(DELIVERIES_AT_ONCE_MAX);
         let mut arrivals = self.held.arrivals();
         let taken = self.take_now(consumer, count_max).await?;
-        if !taken.is_empty() || count_max == 0 {
+        if !taken.is_empty() {
             return Ok(taken);
         }
         let _waited = timeout(wait, arrivals.changed()).await;

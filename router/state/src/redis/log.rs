@@ -92,13 +92,7 @@ impl RedisStore {
 impl Supervisor {
     /// Tells of what was logged since the last time.
     pub(super) async fn read_log(&mut self, reader: &Reader) -> Result<(), Lost> {
-        let key = self.keys.log();
-        let Some(last) = self.last_logged.take() else {
-            self.last_logged = Some(reader.last_entry(&key).await?);
-            return Ok(());
-        };
-        let (entries, last) = reader.entries_after(&key, last).await?;
-        self.last_logged = Some(last);
+        let entries = reader.tail(&self.keys.log(), &mut self.last_logged).await?;
         self.outbox.emit(entries.iter().filter_map(readable).map(Event::Audit)).await;
         Ok(())
     }

@@ -70,13 +70,7 @@ impl RedisStore {
 impl Supervisor {
     /// Tells of alerts since the last one.
     pub(super) async fn read_alerts(&mut self, reader: &Reader) -> Result<(), Lost> {
-        let key = self.keys.alerts();
-        let Some(last) = self.last_alert.take() else {
-            self.last_alert = Some(reader.last_entry(&key).await?);
-            return Ok(());
-        };
-        let (entries, last) = reader.entries_after(&key, last).await?;
-        self.last_alert = Some(last);
+        let entries = reader.tail(&self.keys.alerts(), &mut self.last_alert).await?;
         if !entries.is_empty() {
             self.held.tell_arrival();
         }

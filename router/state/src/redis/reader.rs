@@ -24,6 +24,10 @@ use crate::store::{FLAG_SETS_MAX, ROLLOUTS_MAX, SERVERS_MAX};
 const SCAN_STEP: usize = 1_000;
 /// Hashes or entries that one answer brings.
 const BATCH: usize = 256;
+/// Batches of a stream that one look reads; what is left is read by the next one.
+const BATCHES_MAX: usize = 4;
+/// What is done where a stream is read.
+const READ_STREAM: &str = "read a stream";
 /// The code of Redis for a key of another type.
 pub(super) const WRONG_TYPE: &str = "WRONGTYPE";
 /// Before the first entry of any stream.
@@ -184,43 +188,72 @@ impl Reader {
         Ok(servers)
     }
 
-    /// Entries of a stream after `last`, oldest first and at most one batch, and the place to go on from.
-    pub(super) async fn entries_after(&self, key: &str, last: String) -> Result<(Vec<Entry>, String), Lost> {
-        let mut range = cmd("XRANGE");
-        range.arg(key).arg(format!("({last}")).arg("+").arg("COUNT").arg(BATCH);
-        let entries = self.entries("read a stream", &range).await?;
-        if let Some(newest) = entries.last() {
-            let newest = newest.id.clone();
-            return Ok((entries, newest));
+    /// Entries of a stream after `last`, oldest first, and moves it; none at the first look, which only finds the place.
+    pub(super) async fn tail(&self, key: &str, last: &mut Option<String>) -> Result<Vec<Entry>, Lost> {
+        let Some(mut place) = last.clone() else {
+            *last = Some(self.last_entry(key).await?);
+            return Ok(Vec::new());
+        };
+        let mut entries = Vec::new();
+        for _batch in 0..BATCHES_MAX {
+            let before = entries.len();
+            place = self.entries_after(key, place, &mut entries).await?;
+            if entries.len() - before < BATCH {
+                break;
+            }
+        }
+        *last = Some(place);
+        Ok(entries)
+    }
+
+    /// Adds at most one batch, and returns the place to go on from.
+    async fn entries_after(&self, key: &str, last: String, found: &mut Vec<Entry>) -> Result<String, Lost> {
+        let mut ranges = pipe();
+        ranges.ignore_errors();
+        ranges.cmd("XRANGE").arg(key).arg(format!("({last}")).arg("+").arg("COUNT").arg(BATCH);
+        ranges.add_command(newest(key));
+        let mut connection = self.connection.clone();
+        let answer = ranges.query_async(&mut connection);
+        let [after, newest]: [RedisResult<Entries>; 2] = within(ANSWER_WAIT_MAX, READ_STREAM, answer).await?;
+        let (after, newest) = (entries(key, after)?, entries(key, newest)?);
+        if let Some(told) = after.last().map(|entry| entry.id.clone()) {
+            found.extend(after);
+            return Ok(told);
         }
         // A stream that someone deleted begins anew, perhaps with lower ids.
-        let newest = self.last_entry(key).await?;
-        let began_anew = newest != BEFORE_ALL && place(&newest) < place(&last);
-        Ok((Vec::new(), if began_anew { newest } else { last }))
+        let began_anew = newest.into_iter().map(|entry| entry.id).find(|newest| place(newest) < place(&last));
+        Ok(began_anew.unwrap_or(last))
     }
 
     /// The id of the newest entry, or one before all.
-    pub(super) async fn last_entry(&self, key: &str) -> Result<String, Lost> {
-        let mut range = cmd("XREVRANGE");
-        range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
-        let newest = self.entries("read a stream", &range).await?.pop();
+    async fn last_entry(&self, key: &str) -> Result<String, Lost> {
+        let mut connection = self.connection.clone();
+        let newest = newest(key);
+        let answer = async { Ok(newest.query_async::<Entries>(&mut connection).await) };
+        let newest = entries(key, within(ANSWER_WAIT_MAX, READ_STREAM, answer).await?)?.pop();
         Ok(newest.map_or_else(|| BEFORE_ALL.to_owned(), |entry| entry.id))
-    }
-
-    /// A key of another type has no entries.
-    async fn entries(&self, doing: &'static str, range: &Cmd) -> Result<Vec<Entry>, Lost> {
-        match self.ask(doing, range).await {
-            Ok(Entries(entries)) => Ok(entries),
-            Err(Lost::Redis { source, .. }) if source.code() == Some(WRONG_TYPE) => {
-                tracing::warn!(doing, "a key of another type stands where a stream belongs");
-                Ok(Vec::new())
-            }
-            Err(error) => Err(error),
-        }
     }
 
     pub(super) async fn ask<T: FromRedisValue>(&self, doing: &'static str, command: &Cmd) -> Result<T, Lost> {
         within(ANSWER_WAIT_MAX, doing, command.query_async(&mut self.connection.clone())).await
+    }
+}
+
+fn newest(key: &str) -> Cmd {
+    let mut range = cmd("XREVRANGE");
+    range.arg(key).arg("+").arg("-").arg("COUNT").arg(1);
+    range
+}
+
+/// A key of another type has no entries.
+fn entries(key: &str, answer: RedisResult<Entries>) -> Result<Vec<Entry>, Lost> {
+    match answer {
+        Ok(Entries(entries)) => Ok(entries),
+        Err(error) if error.code() == Some(WRONG_TYPE) => {
+            tracing::warn!(key, "a key of another type stands where a stream belongs");
+            Ok(Vec::new())
+        }
+        Err(source) => Err(Lost::Redis { doing: READ_STREAM, source }),
     }
 }
 

@@ -5,61 +5,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sluice_model::rollout::{Command, RolloutState};
 use sluice_model::weight::BasisPoints;
-use sluice_state::{Backend, StoreError, SwitchValue};
-use tempfile::TempDir;
+use sluice_state::{SWITCHES_MAX, StoreError, SwitchValue};
 
-use crate::server::RedisServer;
-use crate::support::{Router, SWITCH, abort, alert, config, eventually, quarter, server};
+use crate::fixture::{Fixture, contract};
+use crate::support::{SWITCH, abort, alert, eventually, quarter, server};
 
 const COOLDOWN: Duration = Duration::from_secs(60);
 /// Writers that race in one test.
 const RACERS: usize = 8;
-
-/// A fresh store with one router on it.
-struct Fixture {
-    router: Router,
-    _redis: Option<RedisServer>,
-    _folder: TempDir,
-}
-
-impl Fixture {
-    async fn open(redis: bool, lease_ttl: Option<Duration>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let redis = if redis { Some(RedisServer::start().await) } else { None };
-        let backend = redis.as_ref().map_or(Backend::Embedded, |redis| Backend::Redis { url: redis.url() });
-        let mut config = config(backend, folder.path());
-        config.lease_ttl = lease_ttl.unwrap_or(config.lease_ttl);
-        Self { router: Router::ready(config).await, _redis: redis, _folder: folder }
-    }
-}
-
-/// One test per store.
-macro_rules! contract {
-    ($($name:ident)*) => {
-        mod embedded {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::$name(false).await;
-                }
-            )*
-        }
-        mod redis {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $name() {
-                    super::$name(true).await;
-                }
-            )*
-        }
-    };
-}
 
 contract! {
     first_content_of_an_empty_store
     a_write_returns_after_its_events
     flips_are_atomic
     only_known_switches
+    switches_are_watched_while_it_runs
     a_rollout_is_created_once
     a_rollout_goes_through_its_life
     racing_commands_all_count
@@ -72,15 +32,17 @@ contract! {
 }
 
 async fn first_content_of_an_empty_store(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     let view = router.view();
     assert_eq!(view.switch(), Some(&SwitchValue::Missing));
     assert!(view.rollouts.is_empty() && view.leases.is_empty() && view.alerts.is_empty());
+    assert!(view.flags.is_empty() && view.audit.is_empty());
+    assert_eq!(view.silences.as_deref(), Some(&[][..]), "told, and none");
     assert!(view.connected() && view.health.len() == 1);
 }
 
 async fn a_write_returns_after_its_events(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     for round in 0..50 {
         let on = round % 2 == 0;
         router.set_switch(SWITCH, on, "test".into()).await.unwrap();
@@ -95,7 +57,7 @@ async fn a_write_returns_after_its_events(redis: bool) {
 }
 
 async fn flips_are_atomic(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     assert!(router.flip_switch(SWITCH, "test".into()).await.unwrap(), "missing counts as off");
     assert!(!router.flip_switch(SWITCH, "test".into()).await.unwrap());
     let flips: [_; RACERS] = std::array::from_fn(|_racer| router.flip_switch(SWITCH, "test".into()));
@@ -108,13 +70,28 @@ async fn flips_are_atomic(redis: bool) {
 }
 
 async fn only_known_switches(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     assert!(matches!(router.set_switch("other", true, "test".into()).await, Err(StoreError::Invalid(_))));
     assert!(matches!(router.flip_switch("other", "test".into()).await, Err(StoreError::Invalid(_))));
 }
 
+async fn switches_are_watched_while_it_runs(redis: bool) {
+    let Fixture { router, .. } = &Fixture::open(redis).await;
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    router.watch_switches(&names(&[SWITCH, "beta"])).await.unwrap();
+    assert_eq!(router.view().switches["beta"], SwitchValue::Missing, "told before it returns");
+    router.set_switch("beta", true, "test".into()).await.unwrap();
+    router.watch_switches(&names(&[SWITCH])).await.unwrap();
+    assert!(matches!(router.set_switch("beta", false, "test".into()).await, Err(StoreError::Invalid(_))));
+    router.watch_switches(&names(&["beta"])).await.unwrap();
+    router.until("it is on as before", |view| view.switches["beta"] == SwitchValue::On).await;
+    assert!(matches!(router.watch_switches(&names(&["a b"])).await, Err(StoreError::Invalid(_))));
+    let many = (0..=SWITCHES_MAX).map(|n| n.to_string()).collect::<Vec<_>>();
+    assert!(matches!(router.watch_switches(&many).await, Err(StoreError::Full { .. })));
+}
+
 async fn a_rollout_is_created_once(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     let missing = router.apply_rollout("demo", &Command::Pause, "test".into(), 1, None).await;
     assert!(matches!(missing, Err(StoreError::NotFound(name)) if name == "demo"));
     let first = router.ensure_rollout("demo", &quarter()).await.unwrap();
@@ -125,7 +102,7 @@ async fn a_rollout_is_created_once(redis: bool) {
 }
 
 async fn a_rollout_goes_through_its_life(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     router.ensure_rollout("demo", &quarter()).await.unwrap();
     let half = BasisPoints::new(5_000).unwrap();
     let rollout = router.apply_rollout("demo", &Command::set_weight(half), "op".into(), 5, None).await.unwrap();
@@ -133,13 +110,21 @@ async fn a_rollout_goes_through_its_life(redis: bool) {
 
     let aborted = router.apply_rollout("demo", &abort("one"), "rule".into(), 6, None).await.unwrap();
     assert_eq!((aborted.state, &*aborted.reason), (RolloutState::Aborted, "upload too large"));
-    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule".into(), 7, None).await.unwrap(), aborted, "a replay is nothing");
+    assert_eq!(
+        router.apply_rollout("demo", &abort("one"), "rule".into(), 7, None).await.unwrap(),
+        aborted,
+        "a replay is nothing"
+    );
     let refused = router.apply_rollout("demo", &Command::set_weight(half), "op".into(), 8, None).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))));
 
     let resumed = router.apply_rollout("demo", &Command::Resume, "op".into(), 9, None).await.unwrap();
     assert_eq!((resumed.state, resumed.weight_bps, resumed.run), (RolloutState::Running, half, 4));
-    assert_eq!(router.apply_rollout("demo", &abort("one"), "rule".into(), 10, None).await.unwrap(), resumed, "a late replay, too");
+    assert_eq!(
+        router.apply_rollout("demo", &abort("one"), "rule".into(), 10, None).await.unwrap(),
+        resumed,
+        "a late replay, too"
+    );
     let again = router.apply_rollout("demo", &abort("two"), "rule".into(), 11, None).await.unwrap();
     assert_eq!(again.state, RolloutState::Aborted);
     let view = router.view();
@@ -148,7 +133,7 @@ async fn a_rollout_goes_through_its_life(redis: bool) {
 }
 
 async fn racing_commands_all_count(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     router.ensure_rollout("demo", &quarter()).await.unwrap();
     let commands: [_; RACERS] = std::array::from_fn(|racer| abort(&racer.to_string()));
     let racing = commands.each_ref().map(|command| router.apply_rollout("demo", command, "test".into(), 1, None));
@@ -162,7 +147,7 @@ async fn racing_commands_all_count(redis: bool) {
 }
 
 async fn a_server_joins_drains_and_leaves(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     router.put_server(&server("b")).await.unwrap();
     router.put_server(&server("a")).await.unwrap();
     assert_eq!(router.view().servers(), ["a", "b"]);
@@ -189,7 +174,7 @@ async fn a_server_joins_drains_and_leaves(redis: bool) {
 
 async fn a_silent_server_leaves(redis: bool) {
     let ttl = Duration::from_millis(1_500);
-    let Fixture { router, .. } = &Fixture::open(redis, Some(ttl)).await;
+    let Fixture { router, .. } = &Fixture::with(redis, |config| config.lease_ttl = ttl).await;
     router.put_server(&server("silent")).await.unwrap();
     router.put_server(&server("alive")).await.unwrap();
     let gone = router.until("only the silent one left", |view| view.servers() == ["alive"]);
@@ -207,7 +192,7 @@ async fn a_silent_server_leaves(redis: bool) {
 }
 
 async fn bad_names_are_refused(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     let name = router.ensure_rollout("a{b}", &quarter()).await;
     assert!(matches!(name, Err(StoreError::Invalid(_))));
     assert!(matches!(router.put_server(&server("a b")).await, Err(StoreError::Invalid(_))));
@@ -222,7 +207,7 @@ async fn bad_names_are_refused(redis: bool) {
 }
 
 async fn an_alert_is_raised_once_per_cooldown(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     let short = Duration::from_millis(300);
     assert!(router.append_alert(&alert("1", "run-1"), COOLDOWN).await.unwrap());
     assert!(!router.append_alert(&alert("2", "run-1"), COOLDOWN).await.unwrap(), "the same within the cooldown");
@@ -235,7 +220,7 @@ async fn an_alert_is_raised_once_per_cooldown(redis: bool) {
 }
 
 async fn alerts_are_listed_newest_first(redis: bool) {
-    let Fixture { router, .. } = &Fixture::open(redis, None).await;
+    let Fixture { router, .. } = &Fixture::open(redis).await;
     assert!(router.alerts(10).await.unwrap().is_empty());
     for n in 0..5 {
         router.append_alert(&alert(&n.to_string(), &n.to_string()), COOLDOWN).await.unwrap();
@@ -245,7 +230,7 @@ async fn alerts_are_listed_newest_first(redis: bool) {
 }
 
 async fn everything_ends_by_return(redis: bool) {
-    let fixture = Fixture::open(redis, None).await;
+    let fixture = Fixture::open(redis).await;
     fixture.router.set_switch(SWITCH, true, "test".into()).await.unwrap();
     fixture.router.close().await;
 }

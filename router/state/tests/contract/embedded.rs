@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 
 use sluice_model::rollout::{Command, RolloutState};
+use sluice_model::silence::Silence;
 use sluice_state::{Backend, OpenError, SwitchValue};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
-use crate::support::{Router, SWITCH, abort, alert, config, quarter, server};
+use crate::support::{Router, SWITCH, abort, alert, config, in_an_hour_ms, quarter, server};
 
 /// Crashes in the crash test.
 const ROUNDS: usize = 20;
@@ -22,7 +24,14 @@ async fn everything_is_there_after_a_restart() {
     router.ensure_rollout("demo", &quarter()).await.unwrap();
     let aborted = router.apply_rollout("demo", &abort("one"), "test".into(), 1, None).await.unwrap();
     router.put_server(&server("a")).await.unwrap();
-    router.append_alert(&alert("1", "f"), std::time::Duration::from_secs(60)).await.unwrap();
+    let minute = Duration::from_secs(60);
+    assert!(router.keep_firing(&alert("1", "f"), minute, minute).await.unwrap());
+    let version = router.put_flags("shop", "{}", None, "test".into()).await.unwrap();
+    let silence = Silence { id: "s".into(), until_ms: in_an_hour_ms(), ..Silence::default() };
+    router.put_silence(&silence).await.unwrap();
+    let logged = router.audit(None, 9).await.unwrap();
+    router.mark_sent(&alert("1", "f").id, "mail").await.unwrap();
+    assert_eq!(router.take_deliveries("a", 9, Duration::ZERO).await.unwrap().len(), 1);
     router.close().await;
 
     let router = Router::ready(config(Backend::Embedded, folder.path())).await;
@@ -31,10 +40,20 @@ async fn everything_is_there_after_a_restart() {
         assert_eq!(view.switch(), Some(&SwitchValue::On));
         assert_eq!(view.rollouts["demo"], aborted);
         assert_eq!(view.servers(), ["a"], "the lease holds until a beat could have come");
-        assert!(view.alerts.is_empty(), "old alerts are not raised again");
+        assert!(view.alerts.is_empty() && view.audit.is_empty(), "what was told is not told again");
+        assert_eq!((&*view.flags["shop"].text, view.flags["shop"].version), ("{}", version));
+        assert_eq!(view.silences.as_deref(), Some(&[silence][..]));
     }
+    assert_eq!(router.audit(None, 9).await.unwrap(), logged);
+    assert!(router.was_sent(&alert("1", "f").id, "mail").await.unwrap());
+    let taken = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    assert_eq!((taken.len(), taken[0].times), (1, 2), "who had it is gone");
+    router.finish_delivery(&taken[0].entry).await.unwrap();
+    assert!(router.resolve_alerts(20_000).await.unwrap().is_empty(), "this router was away, so it was not seen");
+    assert_eq!(router.firing().await.unwrap().len(), 1);
+    assert_eq!(router.put_flags("shop", "1", Some(version), "test".into()).await.unwrap(), version + 1);
     assert_eq!(router.alerts(9).await.unwrap(), [alert("1", "f")]);
-    let quiet = router.append_alert(&alert("2", "f"), std::time::Duration::from_secs(60)).await.unwrap();
+    let quiet = router.append_alert(&alert("2", "f"), Duration::from_secs(60)).await.unwrap();
     assert!(!quiet, "the cooldown outlives a restart");
     let resumed = router.apply_rollout("demo", &Command::Resume, "test".into(), 2, None).await.unwrap();
     assert_eq!(resumed.state, RolloutState::Running);

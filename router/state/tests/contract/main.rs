@@ -10,6 +10,11 @@
 mod contract;
 mod embedded;
 mod faults;
+mod fixture;
+mod flags;
+mod hostile;
+mod jobs;
+mod notices;
 mod redis;
 mod server;
 mod support;

@@ -94,6 +94,15 @@ impl Client {
         }
         command.query_async(&mut self.0).await.unwrap()
     }
+
+    /// Likewise, of any bytes.
+    pub(crate) async fn send_bytes<T: FromRedisValue>(&mut self, words: &[&[u8]]) -> T {
+        let mut command = Cmd::new();
+        for word in words {
+            command.arg(*word);
+        }
+        command.query_async(&mut self.0).await.unwrap()
+    }
 }
 
 /// An address in 127.0.0.0/8 that no other test has.

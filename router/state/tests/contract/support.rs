@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use sluice_model::alert::{Alert, AlertId};
+use sluice_model::audit::AuditEntry;
 use sluice_model::lease::{Lease, Server};
 use sluice_model::rollout::{Command, Rollout};
+use sluice_model::silence::Silence;
 use sluice_model::weight::BasisPoints;
-use sluice_state::{Backend, Config, Event, Health, OpenError, Store, SwitchValue};
+use sluice_state::{Backend, Config, Event, FlagDocument, Health, OpenError, Store, SwitchValue};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -36,6 +38,12 @@ pub(crate) struct View {
     pub(crate) rollouts: BTreeMap<String, Rollout>,
     pub(crate) leases: Vec<Lease>,
     pub(crate) alerts: Vec<Alert>,
+    pub(crate) flags: BTreeMap<String, FlagDocument>,
+    /// Sets that are refused, and why.
+    pub(crate) refused: BTreeMap<String, String>,
+    /// `None` until told.
+    pub(crate) silences: Option<Vec<Silence>>,
+    pub(crate) audit: Vec<AuditEntry>,
     pub(crate) health: Vec<Health>,
     /// Epochs of `demo`, in the order they came.
     pub(crate) epochs: Vec<u64>,
@@ -59,7 +67,18 @@ impl View {
             Event::Switch { name, value } => {
                 self.switches.insert(name, value);
             }
-            Event::Flags { .. } | Event::Silences(_) | Event::Audit(_) => {}
+            Event::Flags { set, document } => {
+                self.refused.remove(&set);
+                match document {
+                    Some(document) => self.flags.insert(set, document),
+                    None => self.flags.remove(&set),
+                };
+            }
+            Event::FlagsRefused { set, reason } => {
+                self.refused.insert(set, reason);
+            }
+            Event::Silences(silences) => self.silences = Some(silences),
+            Event::Audit(entry) => self.audit.push(entry),
             Event::Rollout { name, rollout } => {
                 self.epochs.push(rollout.epoch);
                 self.rollouts.insert(name, rollout);
@@ -144,6 +163,12 @@ pub(crate) fn server(id: &str) -> Server {
         draining: false,
         started_ms: 7,
     }
+}
+
+/// An hour from now, ms since the Unix epoch.
+pub(crate) fn in_an_hour_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    u64::try_from(now.as_millis()).unwrap() + 3_600_000
 }
 
 pub(crate) fn quarter() -> Rollout {
