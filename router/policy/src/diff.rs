@@ -24,7 +24,7 @@ pub struct Diff {
 /// One item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ItemChange {
-    /// `route`, `upstream`, `plugin`, `rollout`, `error page`, or what else the reader compares.
+    /// `route`, `upstream`, `plugin`, `rollout`, `alert rule`, `error page`, or what else the reader compares.
     pub kind: String,
     /// Its name.
     pub name: String,
@@ -249,6 +249,42 @@ mod tests {
         assert_eq!(field("limits.body").new.as_deref(), Some("1KiB"));
         assert_eq!(field("timeouts.request").old.as_deref(), Some("1h"));
         assert!(diff.summary()[0].starts_with("route one: limits.body, timeouts."), "{:?}", diff.summary());
+    }
+
+    #[test]
+    fn plans_rules_and_comparisons_are_told_field_by_field() {
+        let full = include_str!("../fixtures/full.toml");
+        let changed = full
+            .replace("weight = 1, pause = \"10m\"", "weight = 2, pause = \"10m\"")
+            .replace("min = 99.5", "min = 99.9")
+            .replace("quantile = 99.9, max = \"500ms\"", "quantile = 99.9, max = \"400ms\"")
+            .replace(", \"query:variant\"]", "]")
+            .replace("above = 80", "above = 90")
+            .replace("sinks = []", "cooldown = \"2m\" # everybody")
+            .replacen("cooldown = \"2m\"\n", "", 1)
+            .replace("body = true } }]", "body = false } }]");
+        let diff = Diff::between(&policy(full), &policy(&changed));
+        let told: Vec<String> = diff
+            .items
+            .iter()
+            .flat_map(|item| {
+                item.fields.iter().map(move |field| format!("{} {} {}", item.kind, item.name, field.field))
+            })
+            .collect();
+        let expected = [
+            "alert rule busy condition.above",
+            "alert rule upload-size sinks",
+            "rollout demo analysis.latency.p99.9.max",
+            "rollout demo analysis.success_rate.min",
+            "rollout demo override",
+            "rollout demo steps",
+            "route app mirror",
+        ];
+        assert_eq!(told, expected, "{diff:?}");
+        let sinks = &diff.items[1].fields[0];
+        assert_eq!((sinks.old.as_deref(), sinks.new.as_deref()), (Some("[]"), Some("all")));
+        let mirror = &diff.items[3].fields[0];
+        assert_eq!(mirror.new.as_deref(), Some("b (100 %), c (12.5 %), compared by status, content-type, etag"));
     }
 
     #[test]

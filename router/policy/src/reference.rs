@@ -54,6 +54,7 @@ fn collect_form(form: &'static Form, sections: &mut Vec<&'static Shape>) {
         | Form::False
         | Form::Integer(_)
         | Form::Percent
+        | Form::Number(_)
         | Form::Duration(_)
         | Form::Size(_)
         | Form::Words(_)
@@ -94,6 +95,7 @@ fn describe(form: &Form) -> String {
         Form::Integer(range) if range.start() == range.end() => range.start().to_string(),
         Form::Integer(range) => format!("{} to {}", range.start(), range.end()),
         Form::Percent => "0 to 100, at most two decimals".to_owned(),
+        Form::Number(range) => format!("{} to {}", range.start(), range.end()),
         Form::Duration(range) => format!("{} to {}", time(*range.start()), time(*range.end())),
         Form::Size(range) => format!("{} to {}", size_text(*range.start()), size_text(*range.end())),
         Form::Words(words) => words.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(", "),

@@ -89,6 +89,7 @@ fn of_form(form: &Form) -> Map<String, Value> {
         Form::False => json!({"const": false}),
         Form::Integer(range) => json!({"type": "integer", "minimum": range.start(), "maximum": range.end()}),
         Form::Percent => json!({"type": "number", "minimum": 0, "maximum": 100}),
+        Form::Number(range) => json!({"type": "number", "minimum": range.start(), "maximum": range.end()}),
         Form::Duration(_) => json!({"type": "string", "pattern": "^[0-9]+(ms|s|m|h)$"}),
         Form::Size(_) => json!({"type": "string", "pattern": "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$"}),
         Form::Words(words) => json!({"enum": words}),

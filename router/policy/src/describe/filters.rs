@@ -3,7 +3,9 @@
 use http::{HeaderName, HeaderValue, Method};
 use serde_json::{Map, Value, json};
 
-use crate::filter::{Cors, Filters, HeaderEdits, Mirror, OriginPattern, PathChange, Redirect, Rewrite, Scheme};
+use crate::filter::{
+    Compare, Cors, Filters, HeaderEdits, Mirror, OriginPattern, PathChange, Redirect, Rewrite, Scheme,
+};
 use crate::policy::Policy;
 
 pub(super) fn describe(policy: &Policy, filters: &Filters) -> Value {
@@ -57,8 +59,13 @@ fn change(change: &PathChange) -> String {
 }
 
 fn mirror(policy: &Policy, mirror: &Mirror) -> String {
-    let Mirror { upstream, share, compare: _ } = mirror;
-    format!("{} ({} %)", policy.upstreams[*upstream].name, share.as_percent())
+    let Mirror { upstream, share, compare } = mirror;
+    let compared = compare.as_ref().map_or_else(String::new, |Compare { headers, body }| {
+        let fields = headers.iter().map(HeaderName::as_str);
+        let parts: Vec<&str> = ["status"].into_iter().chain(fields).chain(body.then_some("body")).collect();
+        format!(", compared by {}", parts.join(", "))
+    });
+    format!("{} ({} %){compared}", policy.upstreams[*upstream].name, share.as_percent())
 }
 
 fn cors_of(cors: &Cors) -> Value {

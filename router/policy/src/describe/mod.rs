@@ -1,21 +1,26 @@
 //! A checked policy as data again, in the vocabulary of the files and with every default spelled out: what two policies
 //! are compared by. Each item is one JSON object; what means the same looks the same, however it was written.
 
+mod alert;
 mod filters;
 mod plugin;
+mod rollout;
 mod route;
 mod upstream;
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sluice_model::field::Field;
 
 use crate::limits::{ErrorPage, PagePart};
-use crate::policy::{Policy, Rollout};
+use crate::policy::Policy;
+use crate::units::duration_text;
 
 /// One item of a policy.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Item {
-    /// `route`, `upstream`, `plugin`, `rollout`, `error page`.
+    /// `route`, `upstream`, `plugin`, `rollout`, `alert rule`, `error page`.
     pub(crate) kind: &'static str,
     pub(crate) name: String,
     pub(crate) content: Value,
@@ -30,22 +35,10 @@ pub(crate) fn items(policy: &Policy) -> Vec<Item> {
     policy.routes.iter().for_each(|route| add("route", &route.name, route::describe(policy, route)));
     policy.upstreams.iter().for_each(|upstream| add("upstream", &upstream.name, upstream::describe(upstream)));
     policy.plugins.iter().for_each(|item| add("plugin", &item.name, plugin::describe(item)));
-    policy.rollouts.iter().for_each(|item| add("rollout", &item.name, rollout(policy, item)));
+    policy.rollouts.iter().for_each(|item| add("rollout", &item.name, rollout::describe(policy, item)));
+    policy.alerts.iter().for_each(|rule| add("alert rule", &rule.name, alert::describe(rule)));
     policy.error_pages.iter().for_each(|page| add("error page", &page.name, error_page(page)));
     items
-}
-
-fn rollout(policy: &Policy, rollout: &Rollout) -> Value {
-    let Rollout { name: _, key, stable, canary, variants, initial, overrides: _, plan: _ } = rollout;
-    let variants: serde_json::Map<String, Value> =
-        variants.iter().map(|(name, upstream)| (name.clone(), json!(policy.upstreams[*upstream].name))).collect();
-    json!({
-        "key": fields(key),
-        "stable": stable,
-        "canary": canary,
-        "variants": variants,
-        "initial": initial.as_percent(),
-    })
 }
 
 fn error_page(page: &ErrorPage) -> Value {
@@ -71,4 +64,9 @@ fn range(statuses: &std::ops::RangeInclusive<u16>) -> String {
 
 fn fields(key: &[Field]) -> Vec<String> {
     key.iter().map(ToString::to_string).collect()
+}
+
+/// A span of time as the model has it.
+fn span(ms: u64) -> String {
+    if ms == 0 { "0s".to_owned() } else { duration_text(Duration::from_millis(ms)) }
 }

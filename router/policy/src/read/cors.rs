@@ -105,7 +105,8 @@ fn is_authority(text: &str) -> bool {
     is_host(text) || host_and_port(text).is_some()
 }
 
-fn header_names<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<(HeaderName, Place)>> {
+/// Names of header fields, each once.
+pub(crate) fn header_names<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<(HeaderName, Place)>> {
     let names = filled_list(reader, value, NAMES_MAX, |reader, value| {
         let Named { text, place } = text(reader, value)?;
         let parsed = HeaderName::from_bytes(text.as_bytes()).ok();

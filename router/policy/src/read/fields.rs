@@ -3,10 +3,38 @@
 use sluice_model::field::Field;
 
 use super::reader::{Named, Place, Reader, Value, quoted};
-use super::values::{one_or_more, text};
+use super::shape::Form;
+use super::values::{one_or_more, text, unique};
 
 /// Most fields of one key.
 pub(crate) const KEY_FIELDS_MAX: usize = 8;
+
+/// A field that a client can put a token into.
+pub(crate) const TOKEN_FIELD: Form =
+    Form::Text("`header:NAME`, `cookie:NAME` or `query:NAME`", "^(header|cookie|query):.+$");
+
+/// One field or several in which a token may stand.
+pub(crate) fn token<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<Field>> {
+    let fields = one_or_more(reader, value, KEY_FIELDS_MAX, |reader, value| {
+        let named = text(reader, value)?;
+        match named.text.parse::<Field>() {
+            Ok(field @ (Field::Header(_) | Field::Cookie(_) | Field::QueryParameter(_))) => Some((field, named)),
+            Ok(_) => {
+                let message = format!("{} is no place for an override", quoted(&named.text));
+                reader.fault(&named.place, message, "write header:NAME, cookie:NAME or query:NAME");
+                None
+            }
+            Err(error) => {
+                let message = format!("{} is no place for an override", quoted(&named.text));
+                reader.fault(&named.place, message, error.hint);
+                None
+            }
+        }
+    })?;
+    let (fields, names): (Vec<Field>, Vec<Named>) = fields.into_iter().unzip();
+    unique(reader, &names);
+    Some(fields)
+}
 
 /// One field or several, of which the first that is present counts; `what` names the key in faults.
 pub(crate) fn key<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>, what: &str) -> Option<Vec<Field>> {

@@ -4,15 +4,16 @@ use http::HeaderName;
 use sluice_model::weight::BasisPoints;
 use toml::de::DeValue;
 
+use super::cors::{NAMES_MAX, header_names};
 use super::header_edits::Message;
 use super::keys::Keys;
 use super::matching::MatchDraft;
 use super::path_change::{self, Placed};
 use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::{Form, Key, Shape};
-use super::values::{name_text, one_or_more, percent, unique};
+use super::shape::{Form, HEADER_NAME, Key, Shape};
+use super::values::{boolean, name_text, one_or_more, percent, unique};
 use super::{Scope, cors, header_edits};
-use crate::filter::{Cors, Filters, HeaderEdits, Mirror, Redirect, Rewrite};
+use crate::filter::{Compare, Cors, Filters, HeaderEdits, Mirror, Redirect, Rewrite};
 use crate::route::PathPattern;
 
 /// Most upstreams that get a copy of a request: each is a request more.
@@ -22,8 +23,24 @@ pub(crate) const MIRRORS_MAX: usize = 4;
 pub(crate) const MIRROR: Shape = Shape::new(
     "mirror",
     &[
-        Key::required("upstream", Form::Name, "Upstream that gets a copy, and whose answer nobody reads"),
+        Key::required("upstream", Form::Name, "Upstream that gets a copy, and whose answer no client sees"),
         Key::default("percent", Form::Percent, "100", "Share of the requests"),
+        Key::optional(
+            "compare",
+            Form::Table(&COMPARE),
+            "Compare its answers to safe methods with those that the clients got, and count what differs",
+        ),
+    ],
+);
+const COMPARE: Shape = Shape::new(
+    "compare",
+    &[
+        Key::optional(
+            "headers",
+            Form::List(&HEADER_NAME, 1, NAMES_MAX),
+            "Fields that must be the same, besides the status",
+        ),
+        Key::default("body", Form::Boolean, "false", "Whether the content must be the same, its first MiB"),
     ],
 );
 
@@ -38,7 +55,7 @@ pub(crate) struct FiltersDraft {
     rewrite: Option<Rewrite>,
     /// Where `rewrite` stands.
     pub(crate) rewrite_place: Option<Place>,
-    mirrors: Vec<(Named, BasisPoints)>,
+    mirrors: Vec<MirrorDraft>,
     cors: Option<Cors>,
     /// Where matched prefixes are replaced.
     prefixes: Vec<Place>,
@@ -49,8 +66,8 @@ impl FiltersDraft {
         let Self { request_headers, response_headers, redirect, rewrite, mirrors, cors, .. } = self;
         let mirrors: Vec<_> = mirrors
             .into_iter()
-            .map(|(name, share)| {
-                Some(Mirror { upstream: scope.upstreams.resolve(reader, "upstream", &name)?, share, compare: None })
+            .map(|MirrorDraft { upstream, share, compare }| {
+                Some(Mirror { upstream: scope.upstreams.resolve(reader, "upstream", &upstream)?, share, compare })
             })
             .collect();
         let mirrors = mirrors.into_iter().collect::<Option<Vec<_>>>()?;
@@ -121,22 +138,39 @@ pub(crate) fn check_prefixes(reader: &mut Reader<'_>, filters: &FiltersDraft, ma
     }
 }
 
-fn mirrors<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<(Named, BasisPoints)>> {
+/// One entry of `mirror` whose upstream is not yet resolved.
+struct MirrorDraft {
+    upstream: Named,
+    share: BasisPoints,
+    compare: Option<Compare>,
+}
+
+fn mirrors<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<MirrorDraft>> {
     let mirrors = one_or_more(reader, value, MIRRORS_MAX, mirror)?;
-    let names: Vec<Named> = mirrors.iter().map(|(name, _)| name.clone()).collect();
+    let names: Vec<Named> = mirrors.iter().map(|mirror| mirror.upstream.clone()).collect();
     unique(reader, &names);
     Some(mirrors)
 }
 
-/// `"UPSTREAM"` or `{ upstream = "UPSTREAM", percent = 10.0 }`.
-fn mirror<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Named, BasisPoints)> {
+/// `"UPSTREAM"` or `{ upstream = "UPSTREAM", percent = 10.0, compare = { body = true } }`.
+fn mirror<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<MirrorDraft> {
     if let DeValue::String(_) = value.get_ref() {
-        return name_text(reader, value).map(|name| (name, BasisPoints::FULL));
+        let upstream = name_text(reader, value)?;
+        return Some(MirrorDraft { upstream, share: BasisPoints::FULL, compare: None });
     }
     let mut keys = Keys::of(reader, value, &MIRROR)?;
     let hint = "write mirror = \"UPSTREAM\" or mirror = [{ upstream = \"UPSTREAM\", percent = 10.0 }]";
     let upstream = keys.required(reader, "upstream", hint, name_text);
-    let share = keys.optional(reader, "percent", percent);
+    let share = keys.optional(reader, "percent", percent).unwrap_or(BasisPoints::FULL);
+    let compare = keys.optional(reader, "compare", compare);
     keys.finish(reader);
-    Some((upstream?, share.unwrap_or(BasisPoints::FULL)))
+    upstream.map(|upstream| MirrorDraft { upstream, share, compare })
+}
+
+fn compare<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Compare> {
+    let mut keys = Keys::of(reader, value, &COMPARE)?;
+    let headers = keys.optional(reader, "headers", header_names).unwrap_or_default();
+    let body = keys.optional(reader, "body", boolean).unwrap_or(false);
+    keys.finish(reader);
+    Some(Compare { headers: headers.into_iter().map(|(name, _)| name).collect(), body })
 }

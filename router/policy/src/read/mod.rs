@@ -4,6 +4,7 @@
 //! A fault in one item hides none in another: every stage goes on with what it understood, and only a parse without any
 //! fault yields a value.
 
+mod alert;
 mod cors;
 mod error_page;
 mod expectation;
@@ -26,8 +27,10 @@ mod reach;
 mod reader;
 mod rollout;
 mod route;
+mod secret;
 mod servers;
 pub(crate) mod shape;
+mod sink;
 mod status;
 mod target;
 mod timing;
@@ -37,6 +40,7 @@ pub(crate) mod values;
 #[cfg(test)]
 mod tests;
 
+use self::alert::AlertDraft;
 use self::error_page::ErrorPageDraft;
 use self::expectation::TestDraft;
 use self::keys::{Keys, entries};
@@ -78,6 +82,12 @@ pub(crate) const SHAPE: Shape = Shape::new(
             Form::Map(&Form::Table(&plugin::SHAPE), ENTRIES_MAX),
             "{}",
             "Plugins; two configs over one file are two plugins",
+        ),
+        Key::default(
+            "alerts",
+            Form::Map(&Form::Table(&alert::SHAPE), alert::ALERT_RULES_MAX),
+            "{}",
+            "When someone is told, and who",
         ),
         Key::default(
             "error_pages",
@@ -153,6 +163,8 @@ struct Declared {
     plugin_names: Names,
     rollouts: Vec<RolloutDraft>,
     rollout_names: Names,
+    alerts: Vec<AlertDraft>,
+    alert_names: Names,
     error_pages: Vec<ErrorPageDraft>,
     error_page_names: Names,
     routes: Vec<RouteDraft>,
@@ -192,6 +204,12 @@ impl Declared {
                 self.plugins.extend(plugin::read(reader, name, value));
             });
         }
+        if let Some(table) = root.find("alerts") {
+            entries(reader, table, alert::ALERT_RULES_MAX, |reader, name, value| {
+                self.alert_names.declare(reader, "alert rule", &name);
+                self.alerts.extend(alert::read(reader, name, value));
+            });
+        }
         if let Some(table) = root.find("error_pages") {
             entries(reader, table, ENTRIES_MAX, |reader, name, value| {
                 self.error_page_names.declare(reader, "error page", &name);
@@ -222,6 +240,7 @@ impl Declared {
         self.upstreams.sort_by(|a, b| a.name.cmp(&b.name));
         self.plugins.sort_by(|a, b| a.plugin.name.cmp(&b.plugin.name));
         self.rollouts.sort_by(|a, b| a.name.cmp(&b.name));
+        self.alerts.sort_by(|a, b| a.rule.name.cmp(&b.rule.name));
         error_page::check_defaults(reader, &self.error_pages);
         self.error_pages.sort_by(|a, b| a.page.name.cmp(&b.page.name));
         reach::check(reader, &self.routes);
@@ -233,7 +252,8 @@ impl Declared {
             routes: self.route_names.into_index(),
         };
         let plugins: Vec<_> = self.plugins.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
-        let rollouts: Vec<_> = self.rollouts.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
+        let rollouts: Vec<_> = self.rollouts.into_iter().map(|draft| draft.resolve(reader, &scope, &plugins)).collect();
+        let alerts = self.alerts.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
         let routes: Vec<_> = self.routes.into_iter().map(|draft| draft.resolve(reader, &scope)).collect();
         self.tests.iter().for_each(|test| test.resolve(reader, &scope));
         let routes = routes.into_iter().collect::<Option<Vec<_>>>()?;
@@ -241,7 +261,7 @@ impl Declared {
         let table = RouteTable::new(&routes);
         let error_pages = self.error_pages.into_iter().map(|draft| draft.page).collect();
         let (upstreams, tests) = (self.upstreams, self.tests.len());
-        let policy = Policy { routes, upstreams, plugins, rollouts, alerts: Vec::new(), error_pages, tests, table };
+        let policy = Policy { routes, upstreams, plugins, rollouts, alerts, error_pages, tests, table };
         if reader.is_faultless() {
             self.tests.iter().for_each(|test| test.check(reader, &policy));
         }

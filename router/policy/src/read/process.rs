@@ -5,13 +5,17 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::keys::Keys;
+use super::keys::{Keys, entries};
 use super::listener::{self, ADDRESS, ADDRESS_RANGE, PlacedAddress, address, address_range};
 use super::process_limits;
 use super::reader::{Named, Place, Reader, Value, quoted};
+use super::secret;
 use super::shape::{Form, Key, Shape};
+use super::sink;
 use super::values::{boolean, choice, filled_list, list, name_text, percent, text, unique};
-use crate::process::{AccessLog, AdminConfig, ChainTrace, Folders, ProcessConfig, StoreConfig, StoreUrl};
+use crate::process::{
+    AccessLog, AdminConfig, ChainTrace, Folders, ProcessConfig, Secret, SinkConfig, StoreConfig, StoreUrl,
+};
 
 /// Most listeners of one process.
 pub(crate) const LISTENERS_MAX: usize = 64;
@@ -44,7 +48,21 @@ pub(crate) const SHAPE: Shape = Shape::new(
             "What the plugins did with a request, in its response's `Server-Timing`",
         ),
         Key::default("dns", Form::Table(&DNS), "{}", "Name resolution of upstreams with `dns`"),
+        Key::default("alerts", Form::Table(&ALERTS), "{}", "Where alerts are told"),
+        Key::default("rollouts", Form::Table(&ROLLOUTS), "{}", "What all rollouts share"),
     ],
+);
+const ALERTS: Shape = Shape::new(
+    "[alerts]",
+    &[Key::default("sinks", Form::Map(&Form::Table(&sink::SHAPE), sink::SINKS_MAX), "{}", "Sinks by name")],
+);
+const ROLLOUTS: Shape = Shape::new(
+    "[rollouts]",
+    &[Key::optional(
+        "override_key",
+        Form::Table(&secret::SHAPE),
+        "Key that overrides are signed with, at least 16 bytes; without it none counts",
+    )],
 );
 const ADMIN: Shape = Shape::new(
     "[admin]",
@@ -123,7 +141,7 @@ const DNS: Shape = Shape::new(
     )],
 );
 /// Name of an environment variable.
-const VARIABLE: Form = Form::Text("a name", "^[A-Za-z_][A-Za-z0-9_]*$");
+pub(crate) const VARIABLE: Form = Form::Text("a name", "^[A-Za-z_][A-Za-z0-9_]*$");
 
 pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig {
     let default = ProcessConfig::default();
@@ -136,6 +154,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
     let access_log = keys.optional(reader, "access_log", access_log).unwrap_or_default();
     let chain_trace = keys.optional(reader, "chain_trace", chain_trace).unwrap_or_default();
     let name_servers = keys.optional(reader, "dns", name_servers).unwrap_or_default();
+    let sinks = keys.optional(reader, "alerts", sinks).unwrap_or_default();
+    let override_key = keys.optional(reader, "rollouts", override_key);
     keys.finish(reader);
     let (admin, admin_place) = admin.unwrap_or_default();
     let edges = listeners.as_deref().unwrap_or_default().iter().map(|(config, place)| (config.address, place.clone()));
@@ -151,8 +171,8 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
         access_log,
         chain_trace,
         name_servers,
-        sinks: Vec::new(),
-        override_key: None,
+        sinks,
+        override_key,
     }
 }
 
@@ -203,7 +223,7 @@ fn admin<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(AdminConf
 }
 
 /// Name of an environment variable (POSIX.1-2017 section 8.1).
-fn variable(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+pub(crate) fn variable(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
     let name = text(reader, value)?;
     let begins = !name.text.starts_with(|first: char| first.is_ascii_digit());
     if begins && name.text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
@@ -308,4 +328,23 @@ fn name_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec
     });
     keys.finish(reader);
     servers
+}
+
+/// Sorted by name.
+fn sinks<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<SinkConfig>> {
+    let mut keys = Keys::of(reader, value, &ALERTS)?;
+    let mut sinks = Vec::new();
+    if let Some(table) = keys.find("sinks") {
+        entries(reader, table, sink::SINKS_MAX, |reader, name, value| sinks.extend(sink::read(reader, name, value)));
+    }
+    keys.finish(reader);
+    sinks.sort_by(|a, b| a.name.cmp(&b.name));
+    Some(sinks)
+}
+
+fn override_key<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Secret> {
+    let mut keys = Keys::of(reader, value, &ROLLOUTS)?;
+    let key = keys.optional(reader, "override_key", secret::read);
+    keys.finish(reader);
+    key
 }

@@ -50,6 +50,8 @@ pub(crate) struct Reader<'s> {
     file: usize,
     syntax: Vec<Finding>,
     findings: Vec<Finding>,
+    /// What no fault may show.
+    hidden: Vec<Place>,
     /// Findings per file.
     counts: Vec<usize>,
     /// Regular expressions so far.
@@ -59,7 +61,7 @@ pub(crate) struct Reader<'s> {
 impl<'s> Reader<'s> {
     pub(crate) fn new(sources: Vec<&'s Source>) -> Self {
         let counts = vec![0; sources.len()];
-        Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), counts, patterns: 0 }
+        Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), hidden: Vec::new(), counts, patterns: 0 }
     }
 
     /// Begins to read the file at `index`; what could be understood of it comes back, the first syntax error of each line
@@ -115,6 +117,11 @@ impl<'s> Reader<'s> {
     /// True if nothing was wrong so far: what is judged as a whole is judged only then.
     pub(crate) const fn is_faultless(&self) -> bool {
         self.syntax.is_empty() && self.findings.is_empty()
+    }
+
+    /// What stands at `place` is shown by no fault of this parse: a secret that should stand elsewhere.
+    pub(crate) fn hide(&mut self, place: &Place) {
+        self.hidden.push(place.clone());
     }
 
     /// Keeps a fault.
@@ -173,7 +180,17 @@ impl<'s> Reader<'s> {
     }
 
     fn located(&self, place: &Place, message: String, hint: Option<String>) -> Fault {
-        Fault::at(self.sources[place.file], place.span.clone(), message, hint)
+        let source = self.sources[place.file];
+        let mut hidden = self.hidden.iter().filter(|hidden| hidden.file == place.file).peekable();
+        if hidden.peek().is_none() {
+            return Fault::at(source, place.span.clone(), message, hint);
+        }
+        let mut text = source.text.clone();
+        for Place { span, .. } in hidden {
+            let stars: String = text[span.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { '*' }).collect();
+            text.replace_range(span.clone(), &stars);
+        }
+        Fault::at(&Source { file: source.file.clone(), text }, place.span.clone(), message, hint)
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum Form {
     False,
     Integer(RangeInclusive<u64>),
     Percent,
+    /// A number with or without decimals.
+    Number(RangeInclusive<f64>),
     Duration(RangeInclusive<Duration>),
     Size(RangeInclusive<u64>),
     Words(&'static [&'static str]),

@@ -148,6 +148,22 @@ pub(crate) fn percent(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Basi
     }
 }
 
+/// A number with or without decimals, within `range`.
+pub(crate) fn number(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<f64>) -> Option<f64> {
+    let place = reader.place_of(value);
+    let text = match value.get_ref() {
+        DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+        DeValue::Float(float) => float.as_str(),
+        other => return expected(reader, &place, "a number", other),
+    };
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    if number.is_none() {
+        let hint = format!("from {} to {}", range.start(), range.end());
+        reader.fault(&place, format!("{} is out of range", quoted(text)), hint);
+    }
+    number
+}
+
 /// A duration with its unit, within `range`.
 pub(crate) fn duration(
     reader: &mut Reader<'_>,
@@ -156,6 +172,11 @@ pub(crate) fn duration(
 ) -> Option<Duration> {
     let quantity = Quantity { example: "a duration such as \"250ms\", \"1s\" or \"2m\"", unit: "s" };
     quantity.read(reader, value, range, units::duration, units::duration_text)
+}
+
+/// A duration as the model has it.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A size with its unit, in bytes, within `range`.

@@ -118,6 +118,16 @@ fn faulty_files_are_not_valid() {
         "[plugins.p]\nfile = \"p.wasm\"\non_failure = { load = \"last\" }",
         "[plugins.p]\nfile = \"p.wasm\"\non_failure.trap.closed = 200",
         "[error_pages.e]\nstatuses = [200]\nbody = \"\"",
+        "[rollouts.r]\nkey = \"cookie:u\"",
+        "[rollouts.r]\nsteps = [{}]",
+        "[rollouts.r]\nsteps = [{ weight = 1, weights = {} }]",
+        "[rollouts.r]\noverride = \"client-address\"",
+        "[rollouts.r]\nanalysis = {}",
+        "[rollouts.r]\nanalysis.latency = [{ quantile = 99 }]",
+        "[rollouts.r]\nanalysis.counters = [{ counter = \"a\", per_request_max = 1 }]",
+        "[alerts.a]\nabove = 1",
+        "[alerts.a]\nmetric = \"load\"",
+        "[alerts.a]\nsinks = \"mail\"",
         "[[routes]]\nname = \"r\"",
         "[[routes]]\nname = \"r\"\nto = \"u\"\nredirect.port = 1",
         "[[routes]]\nname = \"r\"\nredirect = {}",
@@ -132,7 +142,17 @@ fn faulty_files_are_not_valid() {
         assert!(parse(&[source(text)]).is_err(), "{text}");
         assert!(!errors(&routes(), text).is_empty(), "{text}");
     }
-    for text in ["[[listeners]]", "[limits]\nworkers = 0", "[access_log]\nto = \"x\"", "[store]\nurl = \"http://a\""] {
+    for text in [
+        "[[listeners]]",
+        "[limits]\nworkers = 0",
+        "[access_log]\nto = \"x\"",
+        "[store]\nurl = \"http://a\"",
+        "rollouts.override_key = \"secret\"",
+        "alerts.sinks.a = {}",
+        "alerts.sinks.a = { slack.url = \"https://x\" }",
+        "alerts.sinks.a = { webhook.url = \"ftp://x\" }",
+        "alerts.sinks.a = { smtp = { host = \"h\", from = \"a\", to = \"b@c\" } }",
+    ] {
         assert!(parse_process(&source(text)).is_err() && !errors(&process(), text).is_empty(), "{text}");
     }
 }
@@ -205,6 +225,9 @@ fn written_defaults(shape: &Shape, given: &str) -> String {
     written.collect::<Vec<_>>().join(", ")
 }
 
+/// What a rollout must have.
+const ROLLOUT: &str = "key = \"cookie:u\", variants = { a = \"up\", b = \"other\" }, stable = \"a\", canary = \"b\"";
+
 #[test]
 fn documented_defaults_are_those_of_the_readers() {
     let config = written_defaults(&process_file::SHAPE, "").replace("}, ", "}\n");
@@ -221,6 +244,10 @@ fn documented_defaults_are_those_of_the_readers() {
         ("routes", "", "name = \"r\", redirect = { port = 1 }"),
         ("routes", "cors", "origins = \"*\""),
         ("routes", "mirror", "upstream = \"up\""),
+        ("rollouts", "", ROLLOUT),
+        ("rollouts", "analysis", "success_rate = { min = 99 }"),
+        ("rollouts", "steps", "weight = 1"),
+        ("alerts", "", "metric = \"error_rate\", above = 1"),
     ];
     for (table, key, required) in minimal {
         let entry = shape_of(&ROUTES, table);
@@ -231,11 +258,14 @@ fn documented_defaults_are_those_of_the_readers() {
                 (_, "") => with,
                 ("upstreams", _) => format!("servers = [\"a:1\"], {key} = {{ {with} }}"),
                 ("plugins", _) => format!("file = \"p.wasm\", {key} = {{ {with} }}"),
+                ("rollouts", "steps") => format!("{ROLLOUT}, steps = [{{ {with} }}]"),
+                ("rollouts", _) => format!("{ROLLOUT}, {key} = {{ {with} }}"),
                 _ => format!("name = \"r\", to = \"up\", {key} = {{ {with} }}"),
             };
             let other = "other = { servers = [\"b:1\"] }, up = { servers = [\"b:1\"] }";
             match table {
                 "routes" => format!("upstreams = {{ {other} }}\nroutes = [{{ {inner} }}]"),
+                "rollouts" => format!("upstreams = {{ {other} }}\nrollouts = {{ x = {{ {inner} }} }}"),
                 table => format!("{table} = {{ x = {{ {inner} }} }}"),
             }
         };

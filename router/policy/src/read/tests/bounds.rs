@@ -1,13 +1,13 @@
 //! Every bound: as much as it allows is read, one more is a fault.
 
 use super::{only_fault, parse_one, source};
-use crate::parse;
 use crate::plugin::{ALERTS_PER_MINUTE_MAX, BREAKER_FAILURES_MAX, BUDGET_CALLS_MIN_MAX, LOG_LINES_PER_SECOND_MAX};
 use crate::read::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
 use crate::read::{
-    ENTRIES_MAX, cors, error_page, expectation, fields, filter, header_edits, listener, matching, pattern, plugin,
-    process, rollout, route, servers, status, target, values,
+    ENTRIES_MAX, alert, cors, error_page, expectation, fields, filter, header_edits, listener, matching, pattern,
+    plugin, process, rollout, route, servers, sink, status, target, values,
 };
+use crate::{parse, parse_process};
 
 /// `count` items made by `item`, separated by commas.
 fn items(count: usize, item: impl Fn(usize) -> String) -> String {
@@ -169,7 +169,7 @@ fn files_are_bounded() {
 
 #[test]
 fn the_lists_of_the_process_are_bounded() {
-    let read = |text: &str| crate::parse_process(&source("sluice.toml", text));
+    let read = |text: &str| parse_process(&source("sluice.toml", text));
     let listeners = |count: usize| "[[listeners]]\naddress = \"127.0.0.1:0\"\n".repeat(count);
     assert!(read(&listeners(process::LISTENERS_MAX)).is_ok());
     assert!(read(&listeners(process::LISTENERS_MAX + 1)).is_err());
@@ -256,8 +256,8 @@ fn regular_expressions_are_bounded_over_all_files() {
 #[test]
 fn lists_of_the_process_are_bounded() {
     let holds = |max: usize, text: &dyn Fn(usize) -> String| {
-        assert!(crate::parse_process(&source("s.toml", &text(max))).is_ok());
-        let faults = crate::parse_process(&source("s.toml", &text(max + 1))).unwrap_err();
+        assert!(parse_process(&source("s.toml", &text(max))).is_ok());
+        let faults = parse_process(&source("s.toml", &text(max + 1))).unwrap_err();
         assert!(faults.to_string().contains(&format!("more than {max} entries")), "{faults}");
     };
     holds(listener::TRUSTED_PROXIES_MAX, &|count| {
@@ -269,5 +269,63 @@ fn lists_of_the_process_are_bounded() {
     });
     holds(process::NAME_SERVERS_MAX, &|count| {
         format!("dns.servers = [{}]", items(count, |i| format!("\"10.0.0.{i}\"")))
+    });
+}
+
+fn with_rollout(keys: &str) -> String {
+    format!(
+        "[upstreams.up]\nservers = [\"a:1\"]\n[plugins.p]\nfile = \"p.wasm\"\ngrants.counters = true\n[rollouts.r]\n\
+         key = \"cookie:u\"\nvariants = {{ a = \"up\", b = \"up\" }}\nstable = \"a\"\ncanary = \"b\"\n{keys}"
+    )
+}
+
+#[test]
+fn plans_and_checks_are_bounded() {
+    holds(rollout::steps::STEPS_MAX, "more than 64 entries", |count| {
+        with_rollout(&format!("steps = [{}]", items(count, |_| "{ weight = 1 }".into())))
+    });
+    holds(rollout::analysis::CHECKS_MAX, "more than 16 entries", |count| {
+        let check = |i| format!("{{ quantile = {}, max = \"1s\" }}", i + 1);
+        with_rollout(&format!("analysis.latency = [{}]", items(count, check)))
+    });
+    holds(rollout::analysis::CHECKS_MAX, "more than 16 entries", |count| {
+        let check = |i| format!("{{ counter = \"p/{i}\", per_request_max = 1 }}");
+        with_rollout(&format!("analysis.counters = [{}]", items(count, check)))
+    });
+    holds(fields::KEY_FIELDS_MAX, "more than 8 entries", |count| {
+        with_rollout(&format!("override = [{}]", items(count, |i| format!("\"cookie:c{i}\""))))
+    });
+}
+
+#[test]
+fn alert_rules_are_bounded() {
+    holds(alert::ALERT_RULES_MAX, "more than 256 entries", |count| {
+        (0..count).map(|i| format!("[alerts.a{i}]\n")).collect()
+    });
+    holds(alert::LABELS_MAX, "more than 16 entries", |count| {
+        format!("[alerts.a]\nlabels = {{ {} }}", items(count, |i| format!("l{i} = \"x\"")))
+    });
+    holds(alert::LABEL_BYTES_MAX, "longer than 256 bytes", |count| {
+        format!("[alerts.a]\nlabels.l = \"{}\"", "x".repeat(count))
+    });
+    holds(sink::SINKS_MAX, "more than 32 entries", |count| {
+        format!("[alerts.a]\nsinks = [{}]", items(count, |i| format!("\"s{i}\"")))
+    });
+}
+
+#[test]
+fn sinks_and_recipients_are_bounded() {
+    let holds = |max: usize, message: &str, text: &dyn Fn(usize) -> String| {
+        let read = |count| parse_process(&source("sluice.toml", &text(count)));
+        read(max).unwrap_or_else(|faults| panic!("{faults}"));
+        let past = read(max + 1).unwrap_err().to_string();
+        assert!(past.contains(message), "{past}");
+    };
+    holds(sink::SINKS_MAX, "more than 32 entries", &|count| {
+        (0..count).map(|i| format!("[alerts.sinks.s{i}]\nslack.url.env = \"S\"\n")).collect()
+    });
+    holds(sink::smtp::RECIPIENTS_MAX, "more than 32 entries", &|count| {
+        let to = items(count, |i| format!("\"a{i}@b\""));
+        format!("[alerts.sinks.s]\nsmtp = {{ host = \"h\", from = \"a@b\", to = [{to}] }}")
     });
 }

@@ -1,5 +1,6 @@
 //! Tests of the readers, over whole files as an operator writes them.
 
+mod alerts;
 mod bounds;
 mod example;
 mod expectations;
@@ -9,6 +10,7 @@ mod plugin_tests;
 mod plugins;
 mod process;
 mod robust;
+mod rollouts;
 mod vocabulary;
 mod vocabulary_faults;
 

@@ -1,16 +1,22 @@
-//! `[rollouts.NAME]`: the sticky key, the variants and their upstreams, the weight to begin with.
+//! `[rollouts.NAME]`: the sticky key, the variants and their upstreams, the weight to begin with, and the plan.
 
 use sluice_model::field::Field;
 use sluice_model::plan::Plan;
 use sluice_model::weight::BasisPoints;
 
+use self::analysis::AnalysisDraft;
+use self::steps::StepDraft;
 use super::Scope;
 use super::fields;
 use super::keys::{Keys, entries};
 use super::reader::{Named, Reader, Value, choice_hint, quoted};
 use super::shape::{FIELD, Form, Key, Shape};
-use super::values::{name_text, percent};
+use super::values::{list, name_text, percent};
+use crate::plugin::Plugin;
 use crate::policy::Rollout;
+
+pub(crate) mod analysis;
+pub(crate) mod steps;
 
 /// Most variants of one rollout.
 pub(crate) const VARIANTS_MAX: usize = 16;
@@ -32,10 +38,26 @@ pub(crate) const SHAPE: Shape = Shape::new(
             "0",
             "Percent at first; the store owns it once it exists, so that editing the file never changes it and never lifts an abort",
         ),
+        Key::optional(
+            "override",
+            Form::OneOrMore(&fields::TOKEN_FIELD, fields::KEY_FIELDS_MAX),
+            "Fields in which a signed override may stand; none without it",
+        ),
+        Key::default(
+            "steps",
+            Form::List(&Form::Table(&steps::SHAPE), 0, steps::STEPS_MAX),
+            "[]",
+            "Its plan, step by step; without one an operator moves the weight",
+        ),
+        Key::optional(
+            "analysis",
+            Form::Table(&analysis::SHAPE),
+            "What the canary is held to while it serves, by what all routers counted",
+        ),
     ],
 );
 
-/// A rollout whose upstreams are not yet resolved.
+/// A rollout whose upstreams and counters are not yet resolved.
 pub(crate) struct RolloutDraft {
     pub(crate) name: String,
     key: Vec<Field>,
@@ -43,17 +65,22 @@ pub(crate) struct RolloutDraft {
     canary: String,
     variants: Vec<(String, Named)>,
     initial: BasisPoints,
+    overrides: Vec<Field>,
+    steps: Vec<StepDraft>,
+    analysis: Option<AnalysisDraft>,
 }
 
 impl RolloutDraft {
-    pub(crate) fn resolve(self, reader: &mut Reader<'_>, scope: &Scope) -> Option<Rollout> {
-        let Self { name, key, stable, canary, variants, initial } = self;
+    pub(crate) fn resolve(self, reader: &mut Reader<'_>, scope: &Scope, plugins: &[Plugin]) -> Option<Rollout> {
+        let Self { name, key, stable, canary, variants, initial, overrides, steps, analysis } = self;
         let variants: Vec<_> = variants
             .into_iter()
             .map(|(variant, upstream)| Some((variant, scope.upstreams.resolve(reader, "upstream", &upstream)?)))
             .collect();
+        let analysis = analysis.map(|analysis| analysis.resolve(reader, scope, plugins));
         let variants = variants.into_iter().collect::<Option<Vec<_>>>()?;
-        Some(Rollout { name, key, stable, canary, variants, initial, overrides: Vec::new(), plan: Plan::default() })
+        let plan = Plan { steps: steps.into_iter().map(|draft| draft.step).collect(), analysis };
+        Some(Rollout { name, key, stable, canary, variants, initial, overrides, plan })
     }
 }
 
@@ -74,6 +101,20 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
     let stable = keys.required(reader, "stable", "write the variant that serves the rest", name_text);
     let canary = keys.required(reader, "canary", "write the variant that the weight belongs to", name_text);
     let initial = keys.optional(reader, "initial", percent).unwrap_or(BasisPoints::ZERO);
+    let overrides = keys.optional(reader, "override", fields::token).unwrap_or_default();
+    let has_analysis = keys.find("analysis").is_some();
+    let analysis = keys.optional(reader, "analysis", analysis::read);
+    let known = steps::Known {
+        variants: variants.as_ref().map(|variants| variants.declared.as_slice()),
+        stable: stable.as_ref().map(|stable| stable.text.as_str()),
+        canary: canary.as_ref().map(|canary| canary.text.as_str()),
+        has_analysis,
+    };
+    let steps = keys.optional(reader, "steps", |reader, value| {
+        list(reader, value, steps::STEPS_MAX, |reader, value| steps::read(reader, value, &known))
+    });
+    let steps = steps.unwrap_or_default();
+    steps::check_sums(reader, &steps);
     keys.finish(reader);
     let (key, Variants { declared, upstreams }) = (key?, variants?);
     for variant in [&stable, &canary].into_iter().flatten() {
@@ -87,7 +128,8 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
     if stable.text == canary.text {
         reader.fault(&canary.place, "`stable` and `canary` are the same variant", "name two of the `variants`");
     }
-    Some(RolloutDraft { name: name.text, key, stable: stable.text, canary: canary.text, variants: upstreams, initial })
+    let (name, stable, canary) = (name.text, stable.text, canary.text);
+    Some(RolloutDraft { name, key, stable, canary, variants: upstreams, initial, overrides, steps, analysis })
 }
 
 /// The variants of a rollout; those with a faulty upstream are declared all the same.
