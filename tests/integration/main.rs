@@ -20,6 +20,7 @@ mod init;
 mod lifecycle;
 mod long;
 mod observe;
+mod ofrep;
 mod plugin_cli;
 mod plugin_javascript;
 mod plugin_kit;

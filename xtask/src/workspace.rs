@@ -31,9 +31,19 @@ impl Workspace {
         self.0.target().join("plugins")
     }
 
+    /// Where everything is built.
+    pub(crate) fn target_folder(&self) -> PathBuf {
+        self.0.target().to_owned()
+    }
+
     /// Where the example plugin in JavaScript is built.
     pub(crate) fn javascript_folder(&self) -> PathBuf {
         self.0.target().join("javascript")
+    }
+
+    /// Where the Python of the mail server of the tests is.
+    pub(crate) fn smtp_folder(&self) -> PathBuf {
+        self.0.target().join("smtp")
     }
 
     /// A program of this workspace, built with the profile that demo and tests share.

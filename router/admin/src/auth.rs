@@ -14,7 +14,7 @@ use http::{HeaderMap, Method, header};
 use subtle::ConstantTimeEq;
 
 use crate::error::ApiError;
-use crate::{Shared, explain, flags};
+use crate::{Context, Shared, explain, flags, ofrep};
 
 /// The tokens of the admin port. Never logged: `Debug` says only whether they are set.
 #[derive(Clone, Default)]
@@ -45,9 +45,7 @@ pub(crate) async fn guard(State(context): State<Shared>, request: Request, next:
     let (method, path) = (request.method(), request.uri().path());
     let writes = writes(method, path);
     let headers = request.headers();
-    if context.tokens.operator.is_none() && !host_is_local(headers, context.address.ip()) {
-        return Err(ApiError::Forbidden("the Host header must name this machine: localhost, 127.0.0.1 or [::1]"));
-    }
+    is_for_us(&context, headers)?;
     let is_simple = method == Method::GET || method == Method::HEAD;
     if (writes || !is_simple) && is_cross_site(headers) {
         return Err(ApiError::Forbidden("a page of another site may not change anything here"));
@@ -56,10 +54,24 @@ pub(crate) async fn guard(State(context): State<Shared>, request: Request, next:
     Ok(next.run(request).await)
 }
 
+/// Whether a request that changes nothing may be answered. For what does not stand behind [`guard`].
+pub(crate) fn may_read(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
+    is_for_us(context, headers)?;
+    authorize(&context.tokens, headers, false)
+}
+
+fn is_for_us(context: &Context, headers: &HeaderMap) -> Result<(), ApiError> {
+    if context.tokens.operator.is_none() && !host_is_local(headers, context.address.ip()) {
+        return Err(ApiError::Forbidden("the Host header must name this machine: localhost, 127.0.0.1 or [::1]"));
+    }
+    Ok(())
+}
+
 /// `GET /on` changes state for the sake of the original system, and a question may come with a body; all else follows
 /// RFC 9110 section 9.2.1.
 fn writes(method: &Method, path: &str) -> bool {
-    let is_question = method == Method::POST && (path == explain::PATH || flags::is_question(path));
+    let is_question =
+        method == Method::POST && (path == explain::PATH || flags::is_question(path) || ofrep::is_question(path));
     !(method == Method::GET || method == Method::HEAD || is_question) || path == "/on"
 }
 

@@ -13,6 +13,7 @@ mod explain;
 mod flag_sets;
 mod flags;
 mod metrics;
+mod ofrep;
 mod plugins;
 mod policy;
 mod requests;
@@ -68,6 +69,7 @@ struct Context {
     legacy_toggle: bool,
     draining: CancellationToken,
     stop: CancellationToken,
+    ofrep: ofrep::Limits,
 }
 
 type Shared = Arc<Context>;
@@ -95,6 +97,7 @@ pub async fn start(
         legacy_toggle: settings.legacy_toggle,
         draining: settings.draining,
         stop: stop.clone(),
+        ofrep: ofrep::Limits::new(),
     });
     let service = router(context).into_make_service_with_connect_info::<SocketAddr>();
     tracker.spawn(async move {
@@ -113,6 +116,7 @@ fn router(context: Shared) -> Router {
         .merge(flags::routes())
         .merge(flag_sets::routes())
         .merge(audit::routes())
+        .merge(ofrep::routes())
         .merge(policy::routes())
         .merge(explain::routes())
         .merge(requests::routes())
@@ -125,6 +129,7 @@ fn router(context: Shared) -> Router {
     guarded
         .merge(assets::routes())
         .merge(api::probes())
+        .merge(ofrep::stream())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(context)
 }

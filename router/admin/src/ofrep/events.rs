@@ -1,7 +1,11 @@
 //! The change stream: `GET /ofrep/v1/events` says `{"type":"refetchEvaluation"}` whenever any flag changed. Changes that come
 //! faster than a listener reads are told once.
+//!
+//! A listener who does not say what it has seen last is told at once: flags may have changed between its question and its
+//! arrival, and asking again costs a 304.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -46,30 +50,28 @@ pub(super) async fn listen(State(context): State<Shared>, Query(entry): Query<En
 
 /// Where a listener stands.
 struct Listener {
-    books: watch::Receiver<std::sync::Arc<FlagBook>>,
+    books: watch::Receiver<Arc<FlagBook>>,
     /// The ETag of the definitions that it knows of.
-    known: String,
+    known: Option<String>,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
 }
 
 fn changes(
-    mut books: watch::Receiver<std::sync::Arc<FlagBook>>,
+    books: watch::Receiver<Arc<FlagBook>>,
     seen: Option<String>,
     stop: CancellationToken,
     place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
-    let current = books.borrow_and_update().etag().to_owned();
-    // Who has missed a change is told at once.
-    let listener = Listener { books, known: seen.unwrap_or(current), stop, _place: place };
+    let listener = Listener { books, known: seen, stop, _place: place };
     stream::unfold(listener, async |mut listener| {
         let stop = listener.stop.clone();
         loop {
             let etag = listener.books.borrow_and_update().etag().to_owned();
-            if etag != listener.known {
+            if listener.known.as_ref() != Some(&etag) {
                 let data = json!({"type": "refetchEvaluation", "etag": format!("\"{etag}\"")});
                 let event = Event::default().event("message").id(etag.clone()).data(data.to_string());
-                listener.known = etag;
+                listener.known = Some(etag);
                 return Some((Ok(event), listener));
             }
             tokio::select! {
