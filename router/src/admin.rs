@@ -82,6 +82,11 @@ impl AdminClient {
         self.runtime.block_on(tokio::time::sleep(wait));
     }
 
+    /// `DELETE`.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        self.ask(self.client.delete(format!("{}{path}", self.base)))
+    }
+
     /// `PUT` with a JSON body.
     pub(crate) fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         self.ask(self.client.put(format!("{}{path}", self.base)).json(body))

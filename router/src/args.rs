@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::commands::alerts::AlertsCommand;
 use crate::commands::check::CheckArgs;
 use crate::commands::completions::CompletionsArgs;
 use crate::commands::diff::DiffArgs;
@@ -180,10 +181,21 @@ Examples:
   sluice flags list
   sluice flags on featureFlags --reason 'launch'
   sluice flags import shop.json --dry-run
-  sluice flags explain new-checkout -c targetingKey=u42 -c country=NL
+  sluice flags explain new-checkout --key u42 -c country=NL
   sluice flags watch"
     )]
     Flags(FlagsCommand),
+    /// Look at alerts and who was told; try sinks out; keep some quiet; tell again what was given up.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  sluice alerts list --watch
+  sluice alerts test
+  sluice alerts silence --rule upload-size --for 2h --reason 'known'
+  sluice alerts dead && sluice alerts replay --all"
+    )]
+    Alerts(AlertsCommand),
     /// Print what a shell needs to complete this command line.
     #[command(after_help = "\
 Examples:
@@ -206,6 +218,7 @@ impl Command {
             | Self::Why(_)
             | Self::Policy(_)
             | Self::Plugin(_)
+            | Self::Alerts(_)
             | Self::Flags(_)
             | Self::Rollout(_)
             | Self::Completions(_) => ExitCode::FAILURE,

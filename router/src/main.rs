@@ -48,6 +48,7 @@ fn main() -> ExitCode {
         Command::Why(args) => commands::why(args),
         Command::Policy(command) => commands::policy(command),
         Command::Plugin(command) => commands::plugin(command),
+        Command::Alerts(command) => commands::alerts(command),
         Command::Flags(command) => commands::flags(command),
         Command::Rollout(command) => commands::rollout(command),
         Command::Completions(args) => commands::completions(args),

@@ -2,30 +2,24 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use axum::extract::{FromRequest, Query, Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::routing::get;
 use axum::{Json, Router};
 use http::StatusCode;
 use serde::de::DeserializeOwned;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use sluice_control::Status;
-use sluice_model::alert::{Alert, AlertId};
+use sluice_model::alert::AlertId;
 
 use crate::error::ApiError;
 use crate::{BODY_BYTES_MAX, Shared};
 
-/// Alerts that one call returns at the most.
-pub(crate) const ALERTS_MAX: usize = 1_000;
-/// Alerts that a call returns unless it asks for more.
-const ALERTS_DEFAULT: usize = 100;
 
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/snapshot", get(snapshot))
         .route("/v1/routes", get(routes_list))
-        .route("/v1/alerts", get(alerts))
         .route("/v1/traffic", get(traffic))
         .fallback(unknown)
 }
@@ -93,17 +87,6 @@ async fn routes_list(State(context): State<Shared>) -> Json<Vec<Value>> {
         })
     };
     Json(policy.routes.iter().map(describe).collect())
-}
-
-#[derive(Debug, Deserialize)]
-struct Page {
-    limit: Option<usize>,
-}
-
-/// Newest first; `?limit=N`, at most [`ALERTS_MAX`].
-async fn alerts(State(context): State<Shared>, Query(page): Query<Page>) -> Result<Json<Vec<Alert>>, ApiError> {
-    let newest = page.limit.unwrap_or(ALERTS_DEFAULT).min(ALERTS_MAX);
-    Ok(Json(context.handle.alerts(newest).await?))
 }
 
 /// Requests per route, variant and status class since the start.

@@ -3,6 +3,7 @@
 //! It runs on the control runtime, never on a worker, and changes nothing by itself: every write goes through
 //! [`sluice_control::Handle`] and returns after this router already acts on it.
 
+mod alerts;
 mod api;
 mod assets;
 mod audit;
@@ -113,6 +114,7 @@ fn router(context: Shared) -> Router {
     let guarded = api::routes()
         .merge(rollouts::routes())
         .merge(plugins::routes())
+        .merge(alerts::routes())
         .merge(flags::routes())
         .merge(flag_sets::routes())
         .merge(audit::routes())

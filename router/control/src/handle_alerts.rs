@@ -40,6 +40,8 @@ pub struct AlertFigures {
     pub spooled: u64,
     /// Alerts that nobody was told of, for a silence.
     pub silenced: u64,
+    /// Alerts that are up, as the store last said.
+    pub firing: u64,
 }
 
 impl Handle {
@@ -67,6 +69,7 @@ impl Handle {
             sinks: alerting.figures.iter().map(|(sink, figures)| (sink.clone(), figures.totals())).collect(),
             spooled: alerting.spooled.load(Ordering::Relaxed),
             silenced: alerting.silenced.load(Ordering::Relaxed),
+            firing: alerting.firing.load(Ordering::Relaxed),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The commands beside `run`, one file each: its arguments, what it asks of files or of a running router, what it prints
 //! and the status it ends with.
 
+pub(crate) mod alerts;
 mod ask;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -15,6 +16,7 @@ pub(crate) mod rollout;
 pub(crate) mod status;
 mod watch;
 
+pub(crate) use alerts::alerts;
 pub(crate) use check::check;
 pub(crate) use completions::completions;
 pub(crate) use diff::diff;

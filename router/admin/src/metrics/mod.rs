@@ -3,6 +3,7 @@
 //! Labels are names from the operator's files and words of our own, never what a client sent: the number of series has a
 //! bound that the policy sets.
 
+mod alerts;
 mod control;
 mod families;
 mod flags;
@@ -27,6 +28,7 @@ pub(crate) async fn scrape(State(context): State<Shared>) -> Response {
     families.extend(plugins::families(handle, &snapshot));
     families.extend(control::families(handle));
     families.extend(flags::families(handle));
+    families.extend(alerts::families(handle));
     families.extend(process::families());
     // The format has no families without samples.
     families.retain(|family| !family.get_metric().is_empty());

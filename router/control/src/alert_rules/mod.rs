@@ -8,6 +8,7 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sluice_alert::rules::{Machine, Phase, Timing, fingerprint};
@@ -24,6 +25,8 @@ use window::{Measured, Sample, Window};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Looks between two counts of what is up: as often as metrics are usually read.
+const FIRING_EVERY_LOOKS: u64 = 10;
 /// Routes that one rule is followed for: as many as people tell apart. Those above its bound first.
 const SUBJECTS_MAX: usize = 256;
 
@@ -158,10 +161,15 @@ fn unknown_sinks(rules: &[AlertRule], known: &[&str]) -> Vec<Fault> {
     rules.iter().filter_map(fault).collect()
 }
 
-/// Resolves what is over, each second, until control stops: one router of the fleet does.
+/// Resolves what is over, each second, until control stops: one router of the fleet does. Counts what is up, now and then.
 pub(crate) async fn resolve(shared: Arc<Shared>) {
-    loop {
+    for look in 0_u64.. {
         sleep(LOOK_EVERY).await;
+        if look % FIRING_EVERY_LOOKS == 0
+            && let Ok(firing) = shared.store.firing().await
+        {
+            shared.alerting.firing.store(firing.len() as u64, Ordering::Relaxed);
+        }
         match shared.store.resolve_alerts(now_ms()).await {
             Ok(resolved) => {
                 for Alert { id, rule, route, .. } in resolved {

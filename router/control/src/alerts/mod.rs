@@ -43,6 +43,8 @@ pub(crate) struct Alerting {
     pub(crate) spooled: AtomicU64,
     /// Deliveries that nobody was told of, for a silence.
     pub(crate) silenced: AtomicU64,
+    /// Alerts that are up, as the store last said.
+    pub(crate) firing: AtomicU64,
     silences: Mutex<Arc<Vec<Silence>>>,
 }
 
@@ -66,6 +68,7 @@ impl Alerting {
             outcomes: Outcomes::default(),
             spooled: AtomicU64::new(0),
             silenced: AtomicU64::new(0),
+            firing: AtomicU64::new(0),
             silences: Mutex::default(),
         }
     }
