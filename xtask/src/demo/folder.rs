@@ -1,6 +1,7 @@
 //! The temporary folder of a demo: configuration, policy, plugins, data and logs.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -16,6 +17,10 @@ const POLICY: &str = include_str!("../../../app/demo/routes.d/demo.toml");
 const EDGE_ADDRESS: &str = "\"127.0.0.1:8080\"";
 const ADMIN_ADDRESS: &str = "\"127.0.0.1:9900\"";
 const STORE_URL: &str = "\"embedded\"";
+/// The key of overrides, as `sluice.toml` names it.
+const OVERRIDE_KEY: &str = "override.key";
+/// Its length; as much as SHA-256 has.
+const OVERRIDE_KEY_BYTES: usize = 32;
 
 /// Holds everything a demo writes.
 pub(super) struct Folder {
@@ -33,6 +38,7 @@ impl Folder {
         let process = process_config(options.port, options.admin_port, &options.state)?;
         fs::write(path.join("sluice.toml"), process).context("write sluice.toml")?;
         fs::write(path.join("routes.d/demo.toml"), POLICY).context("write routes.d/demo.toml")?;
+        fs::write(path.join(OVERRIDE_KEY), random_key()?).context("write the key of overrides")?;
         for name in plugins {
             let file = format!("{name}.wasm");
             fs::copy(built.join(&file), path.join("plugins.d").join(&file)).with_context(|| format!("copy {file}"))?;
@@ -71,6 +77,14 @@ impl Folder {
     }
 }
 
+/// A key that nobody has had before, in hex digits. The folder is this user's alone.
+fn random_key() -> Result<String> {
+    let mut bytes = [0; OVERRIDE_KEY_BYTES];
+    let source = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
+    source.context("read random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 fn process_config(port: u16, admin_port: u16, store: &Store) -> Result<String> {
     let edge = format!("\"127.0.0.1:{port}\"");
     let admin = format!("\"127.0.0.1:{admin_port}\"");
@@ -106,6 +120,20 @@ mod tests {
         assert_eq!(process.admin.address.to_string(), ADMIN_ADDRESS.trim_matches('"'));
         let policy = sluice_policy::parse(&[source("demo.toml", POLICY)]).unwrap();
         assert_eq!(policy.plugins.len(), super::super::PLUGINS.len());
+        assert_eq!(process.override_key, Some(sluice_policy::Secret::File(OVERRIDE_KEY.into())));
+        assert_ne!(random_key().unwrap(), random_key().unwrap());
+    }
+
+    #[test]
+    fn the_steps_that_are_commented_out_are_a_plan() {
+        let plan = POLICY.find("# steps = [").unwrap();
+        let end = plan + POLICY[plan..].find("\n\n").unwrap();
+        let live = POLICY[plan..end].replace("\n# ", "\n").replacen("# ", "", 1);
+        let text = format!("{}{live}{}", &POLICY[..plan], &POLICY[end..]);
+        let policy = sluice_policy::parse(&[Source { file: "demo.toml".to_owned(), text }]);
+        let policy = policy.unwrap_or_else(|faults| panic!("{faults}"));
+        assert_eq!(policy.rollouts[0].plan.steps.len(), 4);
+        assert!(policy.rollouts[0].plan.analysis.is_some());
     }
 
     #[test]

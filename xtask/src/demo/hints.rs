@@ -25,16 +25,20 @@ Try, in another terminal:
 A feature flag
   curl -i {edge}/set                        # 404 while featureFlags is off
   curl -X POST {admin}/on                   # flips it
+  target/debug/sluice flags list --admin {admin}; target/debug/sluice flags on featureFlags --admin {admin}
 {redis}  curl {edge}/set; curl {edge}/get          # a message that lives 10 seconds
 
 The canary: 25 % of the users, each always on the same side
   for uid in $(seq 20); do curl -so /dev/null -D - -H \"cookie: uid=$uid\" {edge}/get; done | grep x-sluice-variant
   curl -X PUT {admin}/v1/rollouts/demo -H 'content-type: application/json' -d '{{\"weight\": 50}}'
+  target/debug/sluice rollout status demo --watch --admin {admin}    # steps: see {folder}/routes.d/demo.toml
+  token=$(target/debug/sluice rollout override demo canary --admin {admin} | head -n 1)
+  curl -so /dev/null -D - -H \"x-sluice-override: $token\" {edge}/get | grep x-sluice-variant
 
 An upload above 50,000 bytes ends it, at its first byte too many
   head -c 50001 /dev/urandom | curl -i -H 'content-type: image/png' --data-binary @- {edge}/upload
-  curl {admin}/v1/alerts; curl {admin}/v1/rollouts/demo
-  curl -X POST {admin}/v1/rollouts/demo/resume
+  target/debug/sluice alerts list --admin {admin}; target/debug/sluice alerts firing --admin {admin}
+  target/debug/sluice rollout history demo --admin {admin}; target/debug/sluice rollout resume demo --admin {admin}
 
 The servers; kill -9 one of them and watch it leave by itself
   curl {edge}/listservers; curl {edge}/recent
