@@ -9,6 +9,8 @@ use sluice_tests::stack::{DEMO_POLICY, Stack, StoreKind};
 use sluice_tests::upload::{LIMIT_BYTES, Wrapping, upload};
 use sluice_tests::{client, eventually};
 
+use crate::flag_sets::{SHOP, Shop};
+
 /// Waits until the section with this id shows all of `parts`.
 async fn shows(browser: &Browser, section: &str, parts: &[&str]) {
     eventually(&format!("#{section} shows {parts:?}"), async || {
@@ -142,5 +144,25 @@ async fn a_page_without_a_token_asks_for_it() -> Result<()> {
     shows(&browser, "summary", &["revision", "ok"]).await;
     shows(&browser, "rollouts", &["demo"]).await;
     assert_eq!(browser.run("return document.getElementById('token').hidden").await?, true);
+    browser.close().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn flags_of_a_set_stand_beside_switches_with_who_changed_them() -> Result<()> {
+    let shop = Shop::start(StoreKind::Embedded).await?;
+    shop.put(SHOP).await?.error_for_status()?;
+    let browser = Browser::start().await?;
+    browser.open(&shop.router().admin).await?;
+    shows(&browser, "flags", &["beta", "switch", "new-checkout", "by rule", "email", "theme", "\"dark-1\""]).await;
+    shows(&browser, "audit", &["set shop made", "by admin at 127.0.0.1: a test"]).await;
+    browser.click("flags", "turn on").await?;
+    shows(&browser, "audit", &["beta none → true", "on the dashboard"]).await;
+    let choose = "const select = document.querySelector('#flags select[data-flag=theme]'); select.focus(); \
+                  select.value = 'light'; select.dispatchEvent(new Event('change'))";
+    browser.run(choose).await?;
+    shows(&browser, "flags", &["\"light-1\""]).await;
+    assert_eq!(browser.run("return document.activeElement.dataset.flag").await?, "theme", "the focus was lost");
+    shows(&browser, "store", &["embedded, connected", "as the store has it now"]).await;
+    assert_silent(&browser).await?;
     browser.close().await
 }

@@ -203,7 +203,7 @@ async fn what_makes_no_sense_is_refused_with_every_place(kind: StoreKind) -> Res
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     assert!(unknown.text().await?.contains("did you mean `theme`"));
     let none = client::http().put(format!("{}/v1/flags/theme", shop.router().admin)).json(&json!({"variant": "blue"}));
-    assert_eq!(none.send().await?.status(), StatusCode::CONFLICT);
+    assert_eq!(none.send().await?.status(), StatusCode::BAD_REQUEST);
     Ok(())
 }
 
@@ -290,6 +290,15 @@ async fn any_redis_client_can_write_a_document_and_nonsense_changes_nothing() ->
 
     shop.put_raw(b"\xff\xfe{").await?;
     router.fault_in("flags:shop", "document before counts").await;
+    let too_large = format!("{SHOP}{}", " ".repeat(DOCUMENT_BYTES_MAX + 1 - SHOP.len()));
+    shop.put_raw(too_large.replace("\"dark\"}", "\"light\"}").as_bytes()).await?;
+    eventually("the size is at fault", async || {
+        let status = router.get("/v1/status").await?.to_string();
+        ensure!(status.contains("1048577") || status.contains("1 MiB"), "{status}");
+        Ok(())
+    })
+    .await;
+    assert_eq!(checkout(router, "ann@example.org").await?.as_deref(), Some("dark"));
     shop.put_raw(SHOP.replace("\"defaultVariant\":   \"dark\"", "\"defaultVariant\": \"light\"").as_bytes()).await?;
     comes_to(router, "ann@example.org", Some("light")).await;
     router.healthy().await;

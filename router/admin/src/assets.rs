@@ -16,10 +16,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
 
 /// Where each file is, what it is, and its content.
-const FILES: [(&str, &str, &str); 7] = [
+const FILES: [(&str, &str, &str); 8] = [
     ("/", HTML, include_str!("dashboard/index.html")),
     ("/dashboard.css", STYLE, include_str!("dashboard/dashboard.css")),
     ("/dashboard.js", SCRIPT, include_str!("dashboard/dashboard.js")),
+    ("/alerts.js", SCRIPT, include_str!("dashboard/alerts.js")),
     ("/flags.js", SCRIPT, include_str!("dashboard/flags.js")),
     ("/page.js", SCRIPT, include_str!("dashboard/page.js")),
     ("/plugins.js", SCRIPT, include_str!("dashboard/plugins.js")),

@@ -142,7 +142,7 @@ impl Handle {
                 Ok(self.shared.store.set_switch(key, name == "on", author).await?)
             }
             (None, _) => {
-                Err(CommandError::Refused(format!("`{key}` is a switch: it is true or false, and nothing else")).into())
+                Err(CommandError::Invalid(format!("`{key}` is a switch: it is true or false, and nothing else")).into())
             }
         }
     }
@@ -167,7 +167,8 @@ impl Handle {
         expected: &Expected,
         author: Author<'_>,
     ) -> Result<StoredSet, FlagError> {
-        let places = document_faults(text);
+        // A large document takes a while, and this runtime has others to serve.
+        let places = tokio::task::block_in_place(|| document_faults(text));
         if !places.is_empty() {
             return Err(FlagError::Document { places });
         }
@@ -237,7 +238,7 @@ impl StoredSet {
 
 /// The member of a flag's definition that an edit writes, and what it writes.
 fn member(set: &Definition, key: &str, edit: &FlagEdit) -> Result<(&'static str, Value), FlagError> {
-    let refused = |message: String| FlagError::Command(CommandError::Refused(message));
+    let refused = |message: String| FlagError::Command(CommandError::Invalid(message));
     let summary =
         set.flags.flag_summary(key).ok_or_else(|| FlagError::NotFound(format!("no flag is named `{key}`")))?;
     let variants = || summary.variants.join(", ");

@@ -2,6 +2,7 @@
 // but the last two minutes of request counts. A part is drawn again only when its answer differs: a button that is
 // replaced between press and release gets no click, and one that is replaced at all loses the keyboard's focus.
 
+import { showAlerts, showDead, showFiring, showSilences } from "./alerts.js";
 import { showAudit, showFlags } from "./flags.js";
 import { authorization, badge, call, clock, drawing, element, find, percent, rememberToken, span, table } from "./page.js";
 import { showPlugins } from "./plugins.js";
@@ -40,11 +41,6 @@ function showServers(servers) {
   const rows = servers.map((server) => [server.id, server.addr, server.app, server.variant, server.release, badge(server.draining ? "draining" : "live", server.draining ? "warm" : "good"),
     percent(server.cpu), percent(server.mem), `${(server.lease_ms / 1000).toFixed(0)} s`]);
   table("#servers", ["id", "address", "app", "variant", "release", "state", "cpu", "memory", "lease"], rows, "no server holds a lease");
-}
-
-function showAlerts(alerts) {
-  const rows = alerts.map((alert) => [clock(alert.at_ms), alert.rule, element("span", { className: "prose", textContent: alert.message }), `${alert.observed} > ${alert.limit}`, alert.variant, alert.rollout, alert.request_id]);
-  table("#alerts", ["time", "rule", "message", "observed", "variant", "aborted", "request"], rows, "no alerts");
 }
 
 function remember(traffic) {
@@ -89,7 +85,10 @@ function drawTraffic(traffic) {
   }), element("span", { className: "soft", textContent: `scale: ${top.toFixed(0)}/s` }));
 }
 
-const VIEWS = [["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["audit?limit=8", showAudit], ["servers", showServers], ["alerts", showAlerts], ["plugins", showPlugins]];
+const VIEWS = [
+  ["status", showStatus], ["traffic", drawTraffic], ["rollouts", showRollouts], ["flags", showFlags], ["audit?limit=8", showAudit],
+  ["servers", showServers], ["alerts/firing", showFiring], ["alerts?limit=20", showAlerts], ["alerts/silences", showSilences], ["alerts/dead?limit=20", showDead], ["plugins", showPlugins],
+];
 // Show time that passes, and are brought up to date in place.
 const COUNTS_DOWN = ["plugins", "rollouts"];
 const drawn = {};

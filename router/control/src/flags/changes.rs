@@ -239,7 +239,8 @@ mod tests {
         changes.audited(entry("flag:none", "one more"));
         let heard = std::iter::from_fn(|| told.try_recv().ok()).filter(|entry| entry.by == BY_CLIENT).count();
         assert_eq!(heard, 1);
-        assert_eq!((changes.lock().moves.len(), changes.lock().entries.len()), (WAITING_MAX, WAITING_MAX));
+        let inner = changes.lock();
+        assert_eq!((inner.moves.len(), inner.entries.len()), (WAITING_MAX, WAITING_MAX));
     }
 
     #[test]

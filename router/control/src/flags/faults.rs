@@ -9,9 +9,6 @@ use super::book::Definition;
 use super::{FLAGS_PREFIX, edit};
 use crate::fault::{Fault, FaultSource};
 
-/// Flags of one set that are told to be defined elsewhere; who has more sees the rest when these are gone.
-const SHADOWED_SHOWN_MAX: usize = 16;
-
 /// What is no document at all. `serves` = an earlier one goes on.
 pub(super) fn of_content(set: &str, reason: &str, serves: bool) -> Fault {
     let subject = format!("{FLAGS_PREFIX}{set}");
@@ -39,33 +36,27 @@ pub(super) fn of_document(set: &str, text: &str, fault: &DocumentFault, serves: 
 }
 
 /// A flag whose rule is none; the others of its set can be evaluated.
-pub(super) fn of_flag(set: &str, text: &str, fault: &FlagFault) -> Fault {
+pub(super) fn of_flag(set: &Definition, fault: &FlagFault) -> Fault {
     let FlagFault { flag, message, line, column, path } = fault;
     let message = format!("flag `{flag}` cannot be evaluated: {message}");
-    let (subject, file) = (format!("{FLAGS_PREFIX}{set}/{flag}"), format!("{FLAGS_PREFIX}{set}"));
-    Fault { path: Some(path.clone()), ..placed(subject, &file, text, (*line, *column), message) }
+    let file = format!("{FLAGS_PREFIX}{}", set.name);
+    Fault { path: Some(path.clone()), ..placed(format!("{file}/{flag}"), &file, &set.text, (*line, *column), message) }
 }
 
 /// Flags of the sets, in the order of their names, that do not count because the same key is defined before.
 pub(super) fn shadowed<'d>(
     sets: impl Iterator<Item = &'d Definition>,
     switches: &BTreeMap<String, Option<bool>>,
-) -> Vec<Fault> {
+) -> impl Iterator<Item = Fault> {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut faults = Vec::new();
-    for set in sets {
-        let mut shown = 0;
-        for flag in set.flags.flags() {
-            let owner =
-                if switches.contains_key(flag.key) { None } else { Some(*owners.entry(flag.key).or_insert(&set.name)) };
-            if owner == Some(&*set.name) || shown == SHADOWED_SHOWN_MAX {
-                continue;
-            }
-            shown += 1;
-            faults.push(shadow(set, flag.key, owner));
+    let flags = sets.flat_map(|set| set.flags.flags().map(move |flag| (set, flag.key)));
+    flags.filter_map(move |(set, key)| {
+        if switches.contains_key(key) {
+            return Some(shadow(set, key, None));
         }
-    }
-    faults
+        let owner = *owners.entry(key).or_insert(&set.name);
+        (owner != set.name).then(|| shadow(set, key, Some(owner)))
+    })
 }
 
 fn shadow(set: &Definition, key: &str, owner: Option<&str>) -> Fault {

@@ -29,6 +29,10 @@ pub(crate) const FLAG_PREFIX: &str = "flag:";
 /// Logical state keys of sets begin so, and what faults name as their file.
 pub(crate) const FLAGS_PREFIX: &str = "flags:";
 
+/// Faults of flags that are shown: whoever has more sees the rest when these are gone. To find the place of one, its
+/// document is read through.
+const FAULTS_SHOWN_MAX: usize = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Flags {
@@ -166,17 +170,95 @@ impl Flags {
         });
     }
 
-    /// Shows every fault that stands.
+    /// Shows the faults that stand, the worst first; of very many the first ones.
     fn show(&self, inner: &Inner) {
-        let mut faults: Vec<Fault> = inner.refused.values().cloned().collect();
-        for set in inner.sets.values() {
-            faults.extend(set.flags.flag_faults().iter().map(|fault| of_flag(&set.name, &set.text, fault)));
-        }
-        faults.extend(shadowed(inner.sets.values().map(AsRef::as_ref), &inner.switches));
-        self.board.replace(&[FaultSource::Flag], faults);
+        let sets = || inner.sets.values().map(AsRef::as_ref);
+        let of_flags =
+            sets().flat_map(|set: &Definition| set.flags.flag_faults().iter().map(|fault| of_flag(set, fault)));
+        let all = inner.refused.values().cloned().chain(of_flags).chain(shadowed(sets(), &inner.switches));
+        self.board.replace(&[FaultSource::Flag], all.take(FAULTS_SHOWN_MAX).collect());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn document(flags: &serde_json::Value) -> FlagDocument {
+        FlagDocument { text: json!({ "flags": flags }).to_string().into(), version: 1 }
+    }
+
+    fn flags() -> (Arc<Board>, Flags) {
+        let board = Arc::new(Board::new("embedded"));
+        let flags = Flags::new(&board, &["featureFlags".to_owned()]);
+        (board, flags)
+    }
+
+    fn put(flags: &Flags, set: &str, document: &FlagDocument) {
+        if let Some(definition) = flags.read(set, document) {
+            flags.apply_set(set, Some(definition));
+        }
+    }
+
+    #[test]
+    fn a_document_that_makes_no_sense_leaves_the_one_before_and_is_a_fault_until_it_goes() {
+        let (board, flags) = flags();
+        let good = document(&json!({"a": {"state": "ENABLED", "variants": {"on": true}}}));
+        put(&flags, "shop", &good);
+        let generation = flags.book().generation();
+        put(&flags, "shop", &FlagDocument { text: "{".into(), version: 2 });
+        assert!(flags.book().find("a").is_some() && flags.book().generation() == generation);
+        let fault = board.read().faults.remove(0);
+        assert_eq!((fault.subject.as_str(), fault.line), ("flags:shop", Some(1)));
+        assert!(fault.message.ends_with("the document before counts"), "{fault}");
+        flags.refuse("other", "no string");
+        assert_eq!((board.read().faults.len(), flags.documents_refused()), (2, 2));
+        put(&flags, "shop", &good);
+        flags.apply_set("other", None);
+        assert_eq!((board.read().faults, flags.book().generation()), (Vec::new(), generation));
+    }
+
+    #[test]
+    fn switches_are_known_before_the_store_has_said_anything() {
+        let (_, flags) = flags();
+        assert_eq!(flags.book().find("featureFlags").map(|entry| entry.switch), Some(None));
+        flags.apply_switch("featureFlags", Some(true));
+        flags.follow_switches(&["beta".to_owned()]);
+        assert!(flags.book().find("featureFlags").is_none() && flags.book().find("beta").is_some());
+    }
+
+    #[test]
+    fn faults_that_are_shown_are_bounded() {
+        let (board, flags) = flags();
+        let many = |count: usize| {
+            let flag = json!({"state": "ENABLED", "variants": {"on": true}, "targeting": {"no": 1}});
+            let all = (0..count).map(|index| (index.to_string(), flag.clone()));
+            document(&serde_json::Value::Object(all.collect()))
+        };
+        for (count, shown) in [(FAULTS_SHOWN_MAX, FAULTS_SHOWN_MAX), (FAULTS_SHOWN_MAX + 1, FAULTS_SHOWN_MAX)] {
+            put(&flags, "shop", &many(count));
+            assert_eq!(board.read().faults.len(), shown, "of {count}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_two_places_is_a_fault_of_the_later_one() {
+        let (board, flags) = flags();
+        let both = document(&json!({"x": {"state": "ENABLED", "variants": {"on": true}}}));
+        put(&flags, "a", &both);
+        put(&flags, "b", &both);
+        let own = document(&json!({"featureFlags": {"state": "ENABLED", "variants": {"on": true}}}));
+        put(&flags, "c", &own);
+        let told: Vec<(String, String)> =
+            board.read().faults.into_iter().map(|fault| (fault.subject, fault.message)).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].0 == "flags:b/x" && told[0].1.contains("the set `a` too"), "{told:?}");
+        assert!(told[1].0 == "flags:c/featureFlags" && told[1].1.contains("the switch counts"), "{told:?}");
     }
 }

@@ -10,12 +10,18 @@ use super::part;
 use crate::commands::ask::AskArgs;
 use crate::terminal::Paint;
 
+/// OpenFeature's name of the identity in a context.
+const TARGETING_KEY: &str = "targetingKey";
+
 /// Arguments of `sluice flags explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
     /// Key of the flag.
-    #[arg(value_name = "KEY")]
-    key: String,
+    #[arg(value_name = "FLAG")]
+    flag: String,
+    /// The identity that splits decide on: short for -c targetingKey=KEY.
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
     /// The caller as JSON, e.g. '{"targetingKey": "u42", "country": "NL"}'.
     #[arg(long, value_name = "JSON")]
     context: Option<String>,
@@ -56,8 +62,9 @@ struct Step {
 
 /// Asks and prints.
 pub(super) fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
-    let context = context(args.context.as_deref(), &args.attributes)?;
-    let path = format!("/v1/flags/{}/explain", part(&args.key));
+    let mut context = context(args.context.as_deref(), &args.attributes)?;
+    context.extend(args.key.as_ref().map(|key| (TARGETING_KEY.to_owned(), key.as_str().into())));
+    let path = format!("/v1/flags/{}/explain", part(&args.flag));
     let told = args.ask.client()?.post(&path, &json!({ "context": context }))?;
     args.ask.show(told, |told: Told| text(&told, Paint::stdout()))?;
     Ok(ExitCode::SUCCESS)
@@ -71,7 +78,7 @@ fn context(json: Option<&str>, attributes: &[String]) -> anyhow::Result<Map<Stri
     for attribute in attributes {
         let Some((name, value)) = attribute.split_once('=') else { bail!("`-c {attribute}`: write NAME=VALUE") };
         // The identity is text, also if it looks like a number.
-        let read = if name == "targetingKey" { None } else { serde_json::from_str(value).ok() };
+        let read = if name == TARGETING_KEY { None } else { serde_json::from_str(value).ok() };
         context.insert(name.to_owned(), read.unwrap_or_else(|| value.into()));
     }
     Ok(context)

@@ -73,7 +73,7 @@ Examples:
     /// Say why a flag is what it is for one caller: every rule that was carried out, the parts before the whole.
     #[command(after_help = "\
 Examples:
-  sluice flags explain new-checkout -c targetingKey=u42 -c country=NL
+  sluice flags explain new-checkout --key u42 -c country=NL
   sluice flags explain new-checkout --context '{\"targetingKey\": \"u42\", \"plan\": {\"seats\": 7}}'
   sluice flags explain new-checkout -c email=a@b.c --json | jq -r .variant")]
     Explain(explain::ExplainArgs),
