@@ -199,7 +199,8 @@ pub trait Store: Send + Sync + 'static {
     async fn resign(&self, job: &str, holder: &str) -> Result<(), StoreError>;
 
     /// What this alert is about was seen at `alert.at_ms` and stays up for `keep` after that. Raises the alert (see
-    /// [`Self::append_alert`]) if it is not up yet; true if that was done.
+    /// [`Self::append_alert`]) if it is not up yet; true if that was done. One that is raised while [`FIRING_MAX`] are up
+    /// is not known to be up.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -218,7 +219,7 @@ pub trait Store: Send + Sync + 'static {
     async fn resolve_alerts(&self, now_ms: u64) -> Result<Vec<Alert>, StoreError>;
 
     /// The next alerts to tell sinks of: new ones, and those that their consumer has left for [`DELIVERY_IDLE_MAX`]. Waits
-    /// at most `wait` for one. Each goes to one `consumer` of the fleet.
+    /// at most `wait` for one. Each goes to one `consumer` of the fleet; at most [`DELIVERIES_AT_ONCE_MAX`] at a time.
     ///
     /// # Errors
     /// [`StoreError`]
@@ -232,7 +233,7 @@ pub trait Store: Send + Sync + 'static {
     /// The consumer still works on it: it is not handed to others for another [`DELIVERY_IDLE_MAX`].
     ///
     /// # Errors
-    /// [`StoreError`]
+    /// [`StoreError::Fenced`] if it is finished, or another consumer's by now.
     async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError>;
 
     /// All sinks have it, or it is buried.

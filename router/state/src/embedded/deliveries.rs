@@ -53,6 +53,10 @@ impl State {
         let mut deliveries = Vec::new();
         for (order, times, text) in waiting {
             self.taken.insert(order, Taken { consumer: consumer.to_owned(), at: now });
+            // One that was never finished may have had to make room in the file.
+            while self.taken.len() > DELIVERIES_MAX {
+                self.taken.pop_first();
+            }
             deliveries.push(Delivery { entry: order.to_string(), alert: serde_json::from_str(&text)?, times });
         }
         Ok((deliveries, Vec::new()))
@@ -128,12 +132,9 @@ impl State {
     /// Puts the alert of a dead letter back among the deliveries.
     pub(super) fn replay(&self, entry: &str, by: &str, reason: &str, now_ms: u64) -> Done<bool> {
         let order = number(entry)?;
-        let found = self.commit(|transaction| {
-            let letters = transaction.open_table(DEAD_LETTERS)?;
-            let text = letters.get(order)?.map(|text| text.value().to_owned());
-            Ok(text)
-        })?;
-        let Some(text) = found else { return Ok((false, Vec::new())) };
+        let Some(text) = self.letter(order).map_err(|error| StoreError::Embedded(Box::new(error)))? else {
+            return Ok((false, Vec::new()));
+        };
         let letter: DeadLetter = serde_json::from_str(&text)?;
         let alert = serde_json::to_string(&letter.alert)?;
         let record = Record::replay(&letter, by, reason);
@@ -143,6 +144,11 @@ impl State {
             log::append(transaction, &record, now_ms)
         })?;
         Ok((true, vec![Event::Audit(logged)]))
+    }
+
+    fn letter(&self, order: u64) -> Result<Option<String>, redb::Error> {
+        let letters = self.database.begin_read()?.open_table(DEAD_LETTERS)?;
+        Ok(letters.get(order)?.map(|text| text.value().to_owned()))
     }
 }
 
@@ -191,4 +197,54 @@ fn count(transaction: &WriteTransaction, what: &str) -> Result<u64, redb::Error>
 
 fn number(entry: &str) -> Result<u64, StoreError> {
     entry.parse().map_err(|_other| StoreError::Invalid(format!("`{}` is no entry", entry.escape_default())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::state::fresh;
+    use crate::embedded::tables::Content;
+
+    #[test]
+    fn deliveries_end_at_their_bound_and_the_oldest_goes() {
+        let (mut state, _folder) = fresh(Content::default());
+        let text = serde_json::to_string(&sluice_model::alert::Alert::default()).unwrap();
+        state
+            .commit(|transaction| {
+                let mut deliveries = transaction.open_table(DELIVERIES)?;
+                for order in 1..=DELIVERIES_MAX as u64 {
+                    deliveries.insert(order, (0, &*text))?;
+                }
+                transaction.open_table(COUNTERS)?.insert(DELIVERIES_COUNTER, DELIVERIES_MAX as u64)?;
+                Ok(())
+            })
+            .unwrap();
+        state.commit(|transaction| append(transaction, &text)).unwrap();
+        let (taken, _events) = state.take_deliveries("a", usize::MAX, Duration::ZERO, Instant::now()).unwrap();
+        assert_eq!((taken.len(), &*taken[0].entry), (DELIVERIES_MAX, "2"));
+    }
+
+    #[test]
+    fn what_is_known_to_be_sent_ends_by_time_and_at_its_bound() {
+        let (state, _folder) = fresh(Content::default());
+        let kept_ms = millis(SENT_KEPT);
+        state
+            .commit(|transaction| {
+                let mut sent = transaction.open_table(SENT)?;
+                for n in 0..SENT_MAX {
+                    sent.insert((&*n.to_string(), "mail"), u64::from(n > 0))?;
+                }
+                Ok(())
+            })
+            .unwrap();
+        let is_sent = |id: &str, now_ms| {
+            was_sent(&state.database.begin_read().unwrap(), &AlertId::from_text(id), "mail", now_ms).unwrap()
+        };
+        assert!(is_sent("0", kept_ms - 1) && !is_sent("0", kept_ms));
+        state.mark_sent(&AlertId::from_text("new"), "mail", kept_ms).unwrap();
+        assert!(is_sent("new", kept_ms) && is_sent("1", kept_ms), "the one that was over made room");
+        state.mark_sent(&AlertId::from_text("newer"), "mail", kept_ms).unwrap();
+        let left = state.commit(|transaction| Ok(transaction.open_table(SENT)?.len()?)).unwrap();
+        assert_eq!(left, SENT_MAX as u64);
+    }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sluice_model::rollout::{Command, RolloutState};
-use sluice_state::{Backend, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, StoreError, SwitchValue};
+use sluice_state::{AUDIT_ENTRIES_MAX, Backend, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, StoreError, SwitchValue};
 use tempfile::TempDir;
 
 use crate::server::{Client, RedisServer};
@@ -287,4 +287,26 @@ async fn two_routers_race_and_one_write_of_flags_wins() {
     assert_eq!(entries.len(), 21);
     assert!(entries.windows(2).all(|pair| pair[0].old == pair[1].new), "each says what it replaced");
     two.until("both heard of all", |view| view.audit.len() == 21).await;
+}
+
+#[tokio::test]
+async fn the_log_ends_at_about_its_bound() {
+    let redis = RedisServer::start().await;
+    let (router, _folder) = router(&redis).await;
+    let fill = format!(
+        "for i = 1, {} do redis.call('XADD', 'log:{{main}}', '*', 'by', 'x', 'key', 'k') end",
+        2 * AUDIT_ENTRIES_MAX
+    );
+    let () = redis.client().await.send_bytes(&[b"EVAL", fill.as_bytes(), b"0"]).await;
+    router.put_flags("shop", "{}", None, "op".into()).await.unwrap();
+    let entries: usize = redis.client().await.send("XLEN log:{main}").await;
+    // Redis drops whole nodes of 100 entries (stream-node-max-entries).
+    assert!((AUDIT_ENTRIES_MAX..AUDIT_ENTRIES_MAX + 100).contains(&entries), "{entries}");
+    let read = router.audit(None, usize::MAX).await.unwrap();
+    assert_eq!((read.len(), &*read[0].key), (AUDIT_ENTRIES_MAX, "flags:shop"));
+    router
+        .until("the newest was told, some looks later", |view| {
+            view.audit.last().is_some_and(|entry| entry.key == "flags:shop")
+        })
+        .await;
 }

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on ends; clippy only sees test functions"
 )]
 
+mod cluster;
 mod contract;
 mod embedded;
 mod faults;

@@ -15,6 +15,8 @@ use crate::support::eventually;
 
 /// Names the binary, if it is not in PATH.
 const BINARY_VARIABLE: &str = "SLUICE_REDIS_SERVER";
+/// Where the node of a Cluster listens to others: below the ports that the system gives out.
+const CLUSTER_PORT: &str = "16379";
 /// Servers that this process started; each process has fewer than 250 tests.
 static STARTED: AtomicU8 = AtomicU8::new(0);
 
@@ -23,14 +25,33 @@ pub(crate) struct RedisServer {
     child: Child,
     address: SocketAddr,
     folder: TempDir,
+    arguments: &'static [&'static str],
 }
 
 impl RedisServer {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A Cluster of one node: it refuses what spans slots as any other.
+    pub(crate) async fn start_cluster() -> Self {
+        // Its second port is 10,000 above the first one by default, where there may be none.
+        let server = Self::start_with(&["--cluster-enabled", "yes", "--cluster-port", CLUSTER_PORT]).await;
+        let mut client = server.client().await;
+        let () = client.send("CLUSTER ADDSLOTSRANGE 0 16383").await;
+        eventually("the Cluster serves", async || {
+            let info: String = client.send("CLUSTER INFO").await;
+            info.contains("cluster_state:ok")
+        })
+        .await;
+        server
+    }
+
+    async fn start_with(arguments: &'static [&'static str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = TcpListener::bind((own_address(), 0)).unwrap().local_addr().unwrap();
-        let child = spawn(address, &folder);
-        let mut server = Self { child, address, folder };
+        let child = spawn(address, &folder, arguments);
+        let mut server = Self { child, address, folder, arguments };
         server.answers().await;
         server
     }
@@ -60,7 +81,7 @@ impl RedisServer {
 
     /// Starts again on the same port; empty, unless it saved.
     pub(crate) async fn restart(&mut self) {
-        self.child = spawn(self.address, &self.folder);
+        self.child = spawn(self.address, &self.folder, self.arguments);
         self.answers().await;
     }
 
@@ -111,13 +132,14 @@ fn own_address() -> Ipv4Addr {
     Ipv4Addr::new(127, high, low, 1 + STARTED.fetch_add(1, Ordering::Relaxed))
 }
 
-fn spawn(address: SocketAddr, folder: &TempDir) -> Child {
+fn spawn(address: SocketAddr, folder: &TempDir, arguments: &[&str]) -> Child {
     let binary = std::env::var(BINARY_VARIABLE).unwrap_or_else(|_unset| "redis-server".to_owned());
     let (host, port) = (address.ip().to_string(), address.port().to_string());
     let command = Command::new(&binary)
         .args(["--port", &port, "--bind", &host, "--save", "", "--appendonly", "no"])
         .arg("--dir")
         .arg(folder.path())
+        .args(arguments)
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn();
