@@ -159,11 +159,12 @@ async fn wrong_requests_are_told_what_is_wrong() -> Result<()> {
     let before = flag(&router).await?;
     let put = |path: &str, body: String| request(&router, Method::PUT, path).body(body);
     for (path, body, expected, part) in [
-        ("/v1/flags/featureFlags", r#"{"value": "yes"}"#, StatusCode::BAD_REQUEST, "expected a boolean"),
+        ("/v1/flags/featureFlags", r#"{"value": "yes"}"#, StatusCode::BAD_REQUEST, "is true or false"),
         ("/v1/flags/featureFlags", r#"{"valeu": true}"#, StatusCode::BAD_REQUEST, "unknown field `valeu`"),
         ("/v1/flags/featureFlags", "{", StatusCode::BAD_REQUEST, "line 1 column 1"),
         ("/v1/flags/featureFlags", "", StatusCode::BAD_REQUEST, "EOF"),
-        ("/v1/flags/noSuchFlag", r#"{"value": true}"#, StatusCode::CONFLICT, "`noSuchFlag` is no switch"),
+        ("/v1/flags/noSuchFlag", r#"{"value": true}"#, StatusCode::NOT_FOUND, "no flag is named `noSuchFlag`"),
+        ("/v1/flags/featureFlag", r#"{"value": true}"#, StatusCode::NOT_FOUND, "did you mean `featureFlags`?"),
         ("/v1/rollouts/demo", r#"{"weight": 101}"#, StatusCode::BAD_REQUEST, "100"),
         ("/v1/rollouts/demo", r#"{"weight": 0.001}"#, StatusCode::BAD_REQUEST, "decimal"),
         ("/v1/rollouts/other", r#"{"weight": 10}"#, StatusCode::NOT_FOUND, "no policy declares `other`"),
