@@ -15,6 +15,7 @@ use crate::commands::init::InitArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::requests::{RequestsArgs, WhyArgs};
+use crate::commands::shadow::ShadowArgs;
 use crate::commands::rollout::RolloutCommand;
 use crate::commands::status::StatusArgs;
 
@@ -134,6 +135,14 @@ Examples:
   sluice why 019b0f2e5a7c...              the x-sluice-request-id of a response
   sluice why 019b0f2e5a7c... --json | jq .attempts")]
     Why(WhyArgs),
+    /// Show how the answers of mirrors compare with those that clients got: counts, and the last differences.
+    ///
+    /// Mirrors that have `compare` in their policy are compared, for safe methods only.
+    #[command(after_help = "\
+Examples:
+  sluice shadow
+  sluice shadow --json | jq -r '.differences[].request_id'")]
+    Shadow(ShadowArgs),
     /// Look at the revisions that a running router has published, and go back to one of them.
     #[command(
         subcommand,
@@ -216,6 +225,7 @@ impl Command {
             | Self::Status(_)
             | Self::Requests(_)
             | Self::Why(_)
+            | Self::Shadow(_)
             | Self::Policy(_)
             | Self::Plugin(_)
             | Self::Alerts(_)

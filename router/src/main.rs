@@ -46,6 +46,7 @@ fn main() -> ExitCode {
         Command::Status(args) => commands::status(args),
         Command::Requests(args) => commands::requests(args),
         Command::Why(args) => commands::why(args),
+        Command::Shadow(args) => commands::shadow(args),
         Command::Policy(command) => commands::policy(command),
         Command::Plugin(command) => commands::plugin(command),
         Command::Alerts(command) => commands::alerts(command),

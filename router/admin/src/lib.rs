@@ -20,6 +20,7 @@ mod policy;
 mod requests;
 mod rollouts;
 mod servers;
+mod shadow;
 mod toggle;
 mod upstreams;
 
@@ -123,6 +124,7 @@ fn router(context: Shared) -> Router {
         .merge(explain::routes())
         .merge(requests::routes())
         .merge(servers::routes())
+        .merge(shadow::routes())
         .merge(toggle::routes())
         .merge(upstreams::routes())
         .merge(events::routes())

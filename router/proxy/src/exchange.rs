@@ -76,8 +76,10 @@ async fn run(exchange: &Rc<Exchange>, parts: Parts) -> Result<Answer, Error> {
         (None, Target::Upstreams(targets)) => {
             let choice = pick::pick(exchange, &head, targets);
             let request = filters::to_server(exchange, head)?;
-            mirror::copy(exchange, &request);
-            forward::forward(exchange, request, choice).await?
+            let taps = mirror::copy(exchange, &request);
+            let mut answer = forward::forward(exchange, request, choice).await?;
+            mirror::observe(taps, &mut answer);
+            answer
         }
     };
     chain::response(exchange, answer).await

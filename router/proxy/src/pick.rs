@@ -120,7 +120,10 @@ impl Choice {
             return Ok(live);
         }
         if let Some((variant, stable)) = self.stable.take() {
-            tracing::warn!(request_id = exchange.request_id_text(), "no server of the variant lives, stable takes its request");
+            tracing::warn!(
+                request_id = exchange.request_id_text(),
+                "no server of the variant lives, stable takes its request"
+            );
             exchange.set_variant(Some(variant));
             exchange.trail.variant_by(Some(VariantBy::NoCanaryLives));
             exchange.trail.upstream(stable.upstream);

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::client::Lease;
 use crate::codec::Incoming;
 use crate::headers;
+use crate::mirror::Tap;
 use crate::stall::{Expired, Stall};
 
 /// Why a response broke off after its head.
@@ -45,18 +46,31 @@ pub(crate) struct ServerBody {
     /// `None` once the connection was given back or closed.
     lease: Option<Lease>,
     stall: Stall,
+    /// Comparisons that look on.
+    taps: Vec<Tap>,
 }
 
 impl ServerBody {
     pub(crate) fn new(incoming: Incoming, lease: Lease, idle_max: Duration, deadline: Instant) -> Self {
-        let mut body = Self { incoming, lease: Some(lease), stall: Stall::new(idle_max, Some(deadline)) };
+        let mut body =
+            Self { incoming, lease: Some(lease), stall: Stall::new(idle_max, Some(deadline)), taps: Vec::new() };
         if body.incoming.is_end_stream() {
             body.release();
         }
         body
     }
 
+    /// Has comparisons look on.
+    pub(crate) fn tap(&mut self, taps: Vec<Tap>) {
+        self.taps = taps;
+        if self.incoming.is_end_stream() {
+            self.taps.drain(..).for_each(Tap::complete);
+        }
+    }
+
+    /// The body came to its end.
     fn release(&mut self) {
+        self.taps.drain(..).for_each(Tap::complete);
         if let Some(lease) = self.lease.take() {
             lease.give_back();
         }
@@ -68,6 +82,9 @@ impl ServerBody {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Ok(mut frame))) => {
                 self.stall.moved();
+                if let Some(chunk) = frame.data_ref() {
+                    self.taps.iter().for_each(|tap| tap.push(chunk));
+                }
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::take_off_trailers(trailers);
                     // Nobody asks for what comes after them.

@@ -15,6 +15,7 @@ pub mod publish;
 pub mod reason;
 pub mod rollout;
 pub mod servers;
+pub mod shadow;
 pub mod snapshot;
 pub mod time;
 pub mod traffic;

@@ -10,6 +10,7 @@ use self::books::Books;
 pub use self::route::{CLASSES, Finished, RouteTraffic, VariantTotals};
 use crate::decisions::Decisions;
 use crate::reason::Reason;
+use crate::shadow::Shadows;
 
 mod books;
 mod route;
@@ -21,6 +22,7 @@ pub struct Traffic {
     routes: Mutex<Routes>,
     shards: Vec<WorkerTraffic>,
     decisions: Decisions,
+    shadows: Shadows,
     /// Lines of the access log that its writer could not write.
     access_log_unwritten: AtomicU64,
 }
@@ -105,6 +107,7 @@ impl Traffic {
             routes: Mutex::default(),
             shards,
             decisions: Decisions::new(workers),
+            shadows: Shadows::new(workers),
             access_log_unwritten: AtomicU64::new(0),
         }
     }
@@ -163,6 +166,12 @@ impl Traffic {
     #[must_use]
     pub const fn decisions(&self) -> &Decisions {
         &self.decisions
+    }
+
+    /// How the answers of mirrors compare with those that clients got.
+    #[must_use]
+    pub const fn shadows(&self) -> &Shadows {
+        &self.shadows
     }
 
     /// Counts lines of the access log that could not be written.

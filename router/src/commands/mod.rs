@@ -13,6 +13,7 @@ pub(crate) mod plugin;
 pub(crate) mod policy;
 pub(crate) mod requests;
 pub(crate) mod rollout;
+pub(crate) mod shadow;
 pub(crate) mod status;
 mod watch;
 
@@ -27,6 +28,7 @@ pub(crate) use plugin::plugin;
 pub(crate) use policy::policy;
 pub(crate) use requests::{requests, why};
 pub(crate) use rollout::rollout;
+pub(crate) use shadow::shadow;
 pub(crate) use status::status;
 
 use std::path::{Path, PathBuf};

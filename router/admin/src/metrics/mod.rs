@@ -9,6 +9,7 @@ mod families;
 mod flags;
 mod plugins;
 mod process;
+mod shadow;
 mod traffic;
 mod upstreams;
 
@@ -24,6 +25,7 @@ pub(crate) async fn scrape(State(context): State<Shared>) -> Response {
     let handle = &context.handle;
     let (_, snapshot) = handle.published().load();
     let mut families = traffic::families(handle.traffic());
+    families.extend(shadow::families(handle.traffic()));
     families.extend(upstreams::families(&snapshot));
     families.extend(plugins::families(handle, &snapshot));
     families.extend(control::families(handle));

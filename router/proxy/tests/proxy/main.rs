@@ -56,6 +56,7 @@ mod rewrites;
 mod router;
 mod schema;
 mod servers;
+mod shadows;
 mod slow;
 mod targets;
 mod timeouts;

@@ -111,7 +111,7 @@ async fn a_valid_override_names_the_variant_also_one_without_a_slot() {
         (&*format!("/?p={token}&a=1&o={token}"), String::new()),
     ] {
         let reply = three.ask(target, &lines).await;
-        assert_eq!((reply.text(), reply.header("x-sluice-variant")), ("beta".into(), Some("beta")), "{target} {lines}");
+        assert_eq!((reply.text(), reply.header("x-sluice-variant")), ("beta", Some("beta")), "{target} {lines}");
         assert_eq!(three.variant_by(&reply).await, Some(VariantBy::Override));
     }
     assert_eq!(three.counted(), (4, 0));
@@ -137,7 +137,7 @@ async fn an_override_that_does_not_count_is_noted_and_never_an_error() {
         ("\u{e9}".to_owned(), "override-malformed"),
     ] {
         let reply = three.ask("/", &format!("x-o: {token}\r\n")).await;
-        assert_eq!((reply.status, reply.text()), (200, "stable".into()), "{token}");
+        assert_eq!((reply.status, reply.text()), (200, "stable"), "{token}");
         assert_eq!(reply.header("x-sluice-tag"), Some(tag), "{token}");
     }
     assert_eq!(three.counted(), (0, 6));
@@ -148,7 +148,7 @@ async fn an_override_that_does_not_count_is_noted_and_never_an_error() {
 async fn without_a_key_no_override_counts_and_none_is_passed_on() {
     let three = Three::start(settings()).await;
     let reply = three.ask("/", &format!("x-o: {}\r\n", token("beta"))).await;
-    assert_eq!((reply.text(), reply.header("x-sluice-tag")), ("stable".into(), Some("override-without-key")));
+    assert_eq!((reply.text(), reply.header("x-sluice-tag")), ("stable", Some("override-without-key")));
     assert_eq!(three.stable.request().header("x-o"), None);
 }
 
@@ -161,7 +161,7 @@ async fn an_abort_sends_every_variant_to_stable_but_what_a_signed_override_names
     let reply = three.ask("/", "").await;
     assert_eq!(reply.text(), "stable");
     let reply = three.ask("/", &format!("x-o: {}\r\n", token("canary"))).await;
-    assert_eq!((reply.text(), three.variant_by(&reply).await), ("canary".into(), Some(VariantBy::Override)));
+    assert_eq!((reply.text(), three.variant_by(&reply).await), ("canary", Some(VariantBy::Override)));
     assert_eq!(three.canary.requests().len(), 1);
 }
 
@@ -169,7 +169,7 @@ async fn an_abort_sends_every_variant_to_stable_but_what_a_signed_override_names
 async fn an_override_to_a_variant_without_a_live_server_is_stables() {
     let three = Three::with_canary_at(with_key(), Origin::saying("canary").await, "127.0.0.1:1").await;
     let reply = three.ask("/", &format!("x-o: {}\r\n", token("canary"))).await;
-    assert_eq!((reply.status, reply.text()), (200, "stable".into()));
+    assert_eq!((reply.status, reply.text()), (200, "stable"));
     assert_eq!(three.variant_by(&reply).await, Some(VariantBy::NoCanaryLives));
 }
 
