@@ -1,6 +1,8 @@
 //! One binary with every end-to-end test: real processes, real sockets, a real Redis, a real browser.
 
 mod admin;
+mod alerts;
+mod alerts_mail;
 mod architecture;
 mod broken_input;
 mod browser;

@@ -14,6 +14,7 @@ pub mod hostile;
 pub mod load;
 pub mod metrics;
 pub mod process;
+pub mod receiver;
 pub mod redis_cluster;
 pub mod redis_sentinel;
 pub mod redis_server;

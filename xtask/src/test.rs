@@ -13,7 +13,7 @@ use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{javascript, oracles, plugins, say};
+use crate::{javascript, oracles, plugins, say, smtp};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -63,6 +63,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         tests: JAVASCRIPT_TESTS,
         install: format!("`{}`", javascript::INSTALL),
         path: optional(javascript::build(&workspace))?,
+    });
+    say::step("looking for the mail server of the tests");
+    found.push(Optional {
+        name: "aiosmtpd",
+        variable: smtp::VARIABLE,
+        tests: smtp::TESTS,
+        install: format!("`{}`", smtp::INSTALL),
+        path: optional(smtp::python(&workspace))?,
     });
     for oracles in oracles::ALL {
         say::step(format_args!("setting up the {}", oracles.name));

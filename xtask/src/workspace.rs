@@ -41,6 +41,11 @@ impl Workspace {
         self.0.target().join("javascript")
     }
 
+    /// Where the Python of the mail server of the tests is.
+    pub(crate) fn smtp_folder(&self) -> PathBuf {
+        self.0.target().join("smtp")
+    }
+
     /// A program of this workspace, built with the profile that demo and tests share.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.0.target().join("debug").join(name)

@@ -35,7 +35,8 @@ impl Folder {
         for name in ["routes.d", "plugins.d", "data", "meow", "redis", "logs"] {
             fs::create_dir(path.join(name)).with_context(|| format!("create {name}"))?;
         }
-        let process = process_config(options.port, options.admin_port, &options.state)?;
+        let process =
+            process_config(options.port, options.admin_port, &options.state)? + &sink(options.webhook.as_deref());
         fs::write(path.join("sluice.toml"), process).context("write sluice.toml")?;
         fs::write(path.join("routes.d/demo.toml"), POLICY).context("write routes.d/demo.toml")?;
         fs::write(path.join(OVERRIDE_KEY), random_key()?).context("write the key of overrides")?;
@@ -85,6 +86,11 @@ fn random_key() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The lines of `sluice.toml` that have alerts told at `webhook`.
+fn sink(webhook: Option<&str>) -> String {
+    webhook.map(|url| format!("\n[alerts.sinks.demo]\nwebhook = {{ url = {url:?} }}\n")).unwrap_or_default()
+}
+
 fn process_config(port: u16, admin_port: u16, store: &Store) -> Result<String> {
     let edge = format!("\"127.0.0.1:{port}\"");
     let admin = format!("\"127.0.0.1:{admin_port}\"");
@@ -122,6 +128,14 @@ mod tests {
         assert_eq!(policy.plugins.len(), super::super::PLUGINS.len());
         assert_eq!(process.override_key, Some(sluice_policy::Secret::File(OVERRIDE_KEY.into())));
         assert_ne!(random_key().unwrap(), random_key().unwrap());
+    }
+
+    #[test]
+    fn a_webhook_is_a_sink() {
+        let text = PROCESS.to_owned() + &sink(Some("http://127.0.0.1:9000/"));
+        let process = sluice_policy::parse_process(&source("sluice.toml", &text)).unwrap();
+        assert_eq!(process.sinks.len(), 1);
+        assert_eq!(sink(None), "");
     }
 
     #[test]

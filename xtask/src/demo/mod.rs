@@ -49,6 +49,9 @@ pub(crate) struct Options {
     /// The global state: `embedded`, or the redis:// address of a Redis (a loopback one is started if it does not answer).
     #[arg(long, default_value = "embedded")]
     state: Store,
+    /// Where alerts are told, by a POST of JSON, e.g. http://127.0.0.1:9000/; nobody is told without it.
+    #[arg(long, value_name = "URL")]
+    webhook: Option<String>,
     #[command(flatten)]
     plugins: plugins::Options,
 }
