@@ -29,6 +29,7 @@ mod plugin_kit;
 mod plugin_release;
 mod policy_history;
 mod reload;
+mod rollouts;
 mod servers;
 mod store_faults;
 mod store_topologies;

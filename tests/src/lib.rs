@@ -13,6 +13,7 @@ pub mod herd;
 pub mod hostile;
 pub mod load;
 pub mod metrics;
+pub mod origin;
 pub mod process;
 pub mod receiver;
 pub mod redis_cluster;

@@ -137,7 +137,7 @@ impl Handle {
             return Err(CommandError::Refused(text.to_owned()));
         };
         if declared.overrides.is_empty() {
-            let text = "its policy takes no override: write override = [\"header:x-sluice-override\"] into [rollouts.";
+            let text = "its policy takes no override: write override = [\"header:x-override\"] into [rollouts.";
             return Err(CommandError::Refused(format!("{text}{rollout}]")));
         }
         if declared.upstream_of(variant).is_none() {

@@ -22,7 +22,7 @@ use super::course::{Course, Interval};
 use super::lease::{LEASE, Lease};
 use super::standings::Standing;
 use crate::clock::now_ms;
-use crate::fault::{FaultSource, chain};
+use crate::fault::chain;
 use crate::shared::Shared;
 
 /// The job, as the store knows it.
@@ -150,8 +150,7 @@ impl Analyst {
     /// What the rollout waits for meanwhile.
     async fn judge(&mut self, declared: &Declared, rollout: &Rollout) -> Result<(), String> {
         let (name, analysis, now) = (&declared.name, declared.plan.analysis.as_ref(), now_ms());
-        let course =
-            self.courses.entry(name.clone()).or_insert_with(|| Course::new(rollout, analysis, now));
+        let course = self.courses.entry(name.clone()).or_insert_with(|| Course::new(rollout, analysis, now));
         course.follow(rollout, analysis, now);
         let Some(analysis) = analysis else { return Ok(()) };
         if !self.shared.board.is_store_connected() {
@@ -186,30 +185,26 @@ impl Analyst {
         let Some(leadership) = self.lease.leadership(Instant::now()).cloned() else {
             return Some(format!("the router that leads, to {}: {reason}", command.verb()));
         };
-        if let Command::Abort { id, reason } = command {
-            cell.abort(id, reason);
-        }
         match self.order(name, rollout, command, reason, &leadership).await {
             Ok(true) => {
                 tracing::warn!(rollout = name, verb = command.verb(), reason, "the analysis has steered");
-                self.shared.board.set(FaultSource::Rollout, name, None);
                 None
             }
-            Ok(false) => {
-                take_back(cell, command);
-                Some("it has just been changed".to_owned())
-            }
+            Ok(false) => Some("it has just been changed".to_owned()),
             Err(StoreError::Fenced(_)) => {
                 self.lease.lost();
-                take_back(cell, command);
                 Some(format!("the router that leads, to {}: {reason}", command.verb()))
             }
-            Err(StoreError::Refused(refused)) => {
-                take_back(cell, command);
-                Some(format!("{refused}; wanted because {reason}"))
+            Err(StoreError::Refused(refused)) => Some(format!("{refused}; wanted because {reason}")),
+            Err(error) => {
+                // An abort does not wait: it counts here, and is passed on as any other is once the store is back.
+                if let Command::Abort { id, reason } = command
+                    && cell.abort(id, reason)
+                {
+                    self.shared.effects.abort_pending();
+                }
+                Some(format!("the store, to {}: {}", command.verb(), chain(&error)))
             }
-            // An abort that counts here is passed on as any other is, once the store is back.
-            Err(error) => Some(format!("the store, to {}: {}", command.verb(), chain(&error))),
         }
     }
 
@@ -236,13 +231,6 @@ fn newest(course: &Course) -> Vec<Judgement> {
     let mut judgements = course.seen().judgements;
     judgements.drain(..judgements.len().saturating_sub(JUDGEMENTS_SHOWN_MAX));
     judgements
-}
-
-/// The store has refused an abort that counted here already.
-fn take_back(cell: &RolloutCell, command: &Command) {
-    if let Command::Abort { id, .. } = command {
-        cell.confirm(id);
-    }
 }
 
 /// True if the rollout is more than a weight that an operator sets.

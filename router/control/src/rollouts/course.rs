@@ -136,7 +136,11 @@ mod tests {
         judged(&mut course, 130_000);
         assert_eq!(course.due(132_000), None);
         assert_eq!(course.due(152_000).map(|interval| interval.from_ms), Some(130_000));
-        assert_eq!(Course::new(&rollout(), None, BEGAN_MS).due(u64::MAX), None, "nothing is judged without an analysis");
+        assert_eq!(
+            Course::new(&rollout(), None, BEGAN_MS).due(u64::MAX),
+            None,
+            "nothing is judged without an analysis"
+        );
     }
 
     #[test]
@@ -165,7 +169,8 @@ mod tests {
         judged(&mut course, 120_000);
         course.follow(&rollout(), Some(&analysis), 125_000);
         assert_eq!(course.seen().judgements.len(), 1, "nothing has changed");
-        let sluice_model::rollout::Applied::Changed(paused) = rollout().apply(&Command::Pause, "test", 125_000).unwrap()
+        let sluice_model::rollout::Applied::Changed(paused) =
+            rollout().apply(&Command::Pause, "test", 125_000).unwrap()
         else {
             panic!("it was running");
         };

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sluice_model::plan::{Plan, Position};
-use sluice_model::rollout::{Begin, Command, Rollout as Stored};
+use sluice_model::rollout::{Begin, Command, Rollout as Stored, RolloutState};
 use sluice_model::slots::Share;
 use sluice_model::weight::BasisPoints;
 use sluice_policy::Rollout as Declared;
@@ -48,6 +48,10 @@ pub(crate) fn command(
 ) -> Result<Command, CommandError> {
     let first = || declared.plan.steps.first().map(|step| step.weights.clone());
     Ok(match order {
+        RolloutOrder::Start { .. } if stored.is_some_and(|stored| is_outside(stored, &declared.plan)) => {
+            let text = "it runs already, at a weight that no step set: pause it and resume it from the start";
+            return Err(CommandError::Refused(text.to_owned()));
+        }
         RolloutOrder::Start { release } => {
             Command::Start(Begin { salt: Some(salt), first: first(), release: release.clone() })
         }
@@ -66,6 +70,11 @@ pub(crate) fn command(
     })
 }
 
+/// It runs without following the plan that there is: a start that changed nothing would be taken for one that did.
+fn is_outside(stored: &Stored, plan: &Plan) -> bool {
+    stored.state == RolloutState::Running && stored.position.is_none() && !plan.steps.is_empty()
+}
+
 fn advance(plan: &Plan, position: Option<Position>) -> Result<Command, CommandError> {
     let refused = |text: &str| Err(CommandError::Refused(text.to_owned()));
     if plan.steps.is_empty() {
@@ -80,7 +89,9 @@ fn advance(plan: &Plan, position: Option<Position>) -> Result<Command, CommandEr
     match (plan.steps.get(next), plan.steps.last()) {
         (Some(step), _) => Ok(Command::Advance { step: position.step + 1, weights: step.weights.clone() }),
         (None, Some(last)) if last.weights.contains(&(Share::Canary, BasisPoints::FULL)) => Ok(Command::Promote),
-        (None, _) => refused("it stands at its last step, which gives the canary less than 100 %: promote it, or set a weight"),
+        (None, _) => {
+            refused("it stands at its last step, which gives the canary less than 100 %: promote it, or set a weight")
+        }
     }
 }
 
@@ -142,7 +153,10 @@ mod tests {
     #[test]
     fn a_release_begins_at_the_first_step_with_a_new_salt_and_is_tried_anew_with_its_own() {
         let first = Some(vec![(Share::Canary, percent(5))]);
-        let started = order(&RolloutOrder::Start { release: "v3".to_owned() }, &declared(vec![step(5)]), None);
+        let start = RolloutOrder::Start { release: "v3".to_owned() };
+        let refused = order(&start, &declared(vec![step(5)]), None).unwrap_err();
+        assert!(refused.contains("resume it from the start"), "{refused}");
+        let started = order(&start, &declared(vec![step(5)]), Some(0));
         let begin = Begin { salt: Some("new".to_owned()), first: first.clone(), release: "v3".to_owned() };
         assert_eq!(started, Ok(Command::Start(begin)));
         let again = order(&RolloutOrder::Resume { from_start: true }, &declared(vec![step(5)]), None);

@@ -145,7 +145,7 @@ mod tests {
         };
         let shown = text(&[entry], Paint::none());
         let expected = "\
-WHEN (UTC)           WHO       WHAT                                           WHY
+WHEN (UTC)           WHO       WHAT                                          WHY
 1970-01-01 00:00:01  analysis  running, step 1, 1 % -> aborted, step 1, 1 %  success rate 80 %, at least 99 %";
         assert_eq!(shown, expected);
         assert!(text(&[], Paint::none()).contains("nothing"));

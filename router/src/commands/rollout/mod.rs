@@ -5,8 +5,8 @@ mod history;
 mod page;
 mod status;
 mod steer;
-mod told;
 mod token;
+mod told;
 
 use std::process::ExitCode;
 
@@ -78,7 +78,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   sluice rollout override demo canary --for 2h
-  curl -H \"x-sluice-override: $(sluice rollout override demo canary --json | jq -r .token)\" http://example.org/")]
+  curl -H \"x-override: $(sluice rollout override demo canary --json | jq -r .token)\" http://example.org/")]
     Override(token::OverrideArgs),
 }
 

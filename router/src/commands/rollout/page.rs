@@ -256,7 +256,9 @@ fn next(rollout: &Told) -> Option<String> {
         "running" if rollout.step.is_some() => {
             format!("`sluice rollout advance {name}` does not wait; `pause`, `abort` end it")
         }
-        "running" if has_plan => format!("`sluice rollout pause {name} && sluice rollout resume {name} --from-start` begins its plan"),
+        "running" if has_plan => {
+            format!("`sluice rollout pause {name} && sluice rollout resume {name} --from-start` begins its plan")
+        }
         "running" if rollout.weight == 0.0 => format!("`sluice rollout set {name} 5`"),
         _ => return None,
     })

@@ -108,7 +108,10 @@ fn steer(
 fn hinted(error: anyhow::Error, name: &str) -> anyhow::Error {
     let told = format!("{error:#}");
     let hints = [
-        ("resume it from the start", format!("sluice rollout pause {name} && sluice rollout resume {name} --from-start")),
+        (
+            "resume it from the start",
+            format!("sluice rollout pause {name} && sluice rollout resume {name} --from-start"),
+        ),
         ("resume it", format!("sluice rollout resume {name}")),
         ("start it", format!("sluice rollout start {name}")),
         ("promote it", format!("sluice rollout promote {name}")),
@@ -169,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_refusal_says_what_to_type() {
-        let error = hinted(anyhow::anyhow!("409: the rollout is aborted and refuses `set weight`: resume it first"), "demo");
+        let error =
+            hinted(anyhow::anyhow!("409: the rollout is aborted and refuses `set weight`: resume it first"), "demo");
         assert!(error.to_string().ends_with("hint: `sluice rollout resume demo`"), "{error}");
         assert_eq!(hinted(anyhow::anyhow!("else"), "demo").to_string(), "else");
     }
