@@ -4,6 +4,8 @@
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 /// Flags of one definition.
 pub const FLAGS_MAX: usize = 10_000;
+/// Faults of flags that are told with their place: finding one costs a walk through the text.
+pub const FLAG_FAULTS_MAX: usize = 64;
 /// Variants of one flag.
 pub const VARIANTS_MAX: usize = 256;
 /// Shared rules (`$evaluators`) of one definition.

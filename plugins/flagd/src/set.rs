@@ -12,7 +12,7 @@ use crate::evaluate::{Run, Silent};
 use crate::evaluation::{ErrorCode, Evaluation, EvaluationError, Reason};
 use crate::fault::{DocumentFault, FlagFault, RuleFault};
 use crate::fractional::FractionalVersion;
-use crate::limits::RULES_OF_A_SET_MAX;
+use crate::limits::{FLAG_FAULTS_MAX, RULES_OF_A_SET_MAX};
 use crate::place::Trail;
 use crate::rule::Rule;
 use crate::scope::{Scope, Subject};
@@ -26,6 +26,7 @@ pub struct FlagSet {
     pub(crate) fractional: FractionalVersion,
     reads: Reads,
     faults: Vec<FlagFault>,
+    at_fault: usize,
 }
 
 /// One flag of a set.
@@ -108,7 +109,7 @@ impl FlagSet {
     ///
     /// # Errors
     /// The text is not JSON or not a flag definition. A flag whose rule alone is at fault is no error: it answers
-    /// PARSE_ERROR, and [`Self::flag_faults`] says why.
+    /// PARSE_ERROR, and [`Self::flag_faults`] says why of the first [`FLAG_FAULTS_MAX`] of them.
     pub fn compile(text: &str) -> Result<Self, DocumentFault> {
         let document = document::read(text)?;
         let mut set = Self {
@@ -118,6 +119,7 @@ impl FlagSet {
             fractional: document.fractional,
             reads: Reads::default(),
             faults: Vec::new(),
+            at_fault: 0,
         };
         let mut rules_left = RULES_OF_A_SET_MAX;
         for definition in document.flags {
@@ -149,9 +151,11 @@ impl FlagSet {
             Ok((Rule::Constant(value), reads)) => (Target::Settled(definition.outcome(&Datum::from(&value))), reads),
             Ok((rule, reads)) => (Target::Rule(rule), reads),
             Err(fault) => {
-                let fault = fault.of(&definition.key, text);
                 let message = format!("{} at {}", fault.message, fault.path);
-                self.faults.push(fault);
+                self.at_fault += 1;
+                if self.faults.len() < FLAG_FAULTS_MAX {
+                    self.faults.push(fault.of(&definition.key, text));
+                }
                 (Target::Faulty(message), Reads::default())
             }
         };
@@ -216,6 +220,11 @@ impl FlagSet {
     /// Flags that answer PARSE_ERROR, and why.
     pub fn flag_faults(&self) -> &[FlagFault] {
         &self.faults
+    }
+
+    /// How many flags answer PARSE_ERROR.
+    pub const fn flags_at_fault(&self) -> usize {
+        self.at_fault
     }
 
     /// The paths of all attributes that rules look at, e.g. `user.email`; `targetingKey` is one.

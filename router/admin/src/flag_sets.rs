@@ -43,7 +43,7 @@ async fn list(State(context): State<Shared>) -> Json<serde_json::Value> {
             version: set.version,
             bytes: set.text.len(),
             flags: set.flags.flags().count(),
-            flags_at_fault: set.flags.flag_faults().len(),
+            flags_at_fault: set.flags.flags_at_fault(),
         })
     };
     Json(book.sets().iter().map(view).collect())

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use sluice_flagd::limits::{
-    DOCUMENT_BYTES_MAX, EVALUATORS_MAX, FLAGS_MAX, LIST_DEPTH_MAX, LIST_ITEMS_MAX, RULE_DEPTH_MAX, RULES_MAX,
-    RULES_OF_A_SET_MAX, STEPS_MAX, TEXT_BYTES_MAX, VARIANTS_MAX,
+    DOCUMENT_BYTES_MAX, EVALUATORS_MAX, FLAG_FAULTS_MAX, FLAGS_MAX, LIST_DEPTH_MAX, LIST_ITEMS_MAX, RULE_DEPTH_MAX,
+    RULES_MAX, RULES_OF_A_SET_MAX, STEPS_MAX, TEXT_BYTES_MAX, VARIANTS_MAX,
 };
 use sluice_flagd::{Context, FlagSet};
 
@@ -70,8 +70,22 @@ fn a_bomb_of_shared_rules_is_refused() {
     };
     assert_eq!(set(29, 1).flag_faults().len(), 1);
     // 2^10 rules and their references are about 5,000 rules a flag: some 40 flags fit.
-    let faults = set(10, 100).flag_faults().len();
+    let faults = set(10, 100).flags_at_fault();
     assert!((40..80).contains(&faults), "{faults} of 100 flags at {RULES_OF_A_SET_MAX} rules");
+}
+
+#[test]
+fn all_faulty_flags_are_counted_and_the_first_ones_told() {
+    let faulty = json!({"state": "ENABLED", "variants": {"a": 1}, "targeting": {"$ref": "missing"}});
+    let set = |count| FlagSet::compile(&json!({"flags": names(count, &faulty)}).to_string()).unwrap();
+    let of = |count| {
+        let set = set(count);
+        (set.flags_at_fault(), set.flag_faults().len())
+    };
+    assert_eq!(of(FLAG_FAULTS_MAX), (FLAG_FAULTS_MAX, FLAG_FAULTS_MAX));
+    assert_eq!(of(FLAG_FAULTS_MAX + 1), (FLAG_FAULTS_MAX + 1, FLAG_FAULTS_MAX));
+    // Each place would cost a walk through the text: 10,000 of them would take minutes.
+    assert_eq!(of(FLAGS_MAX), (FLAGS_MAX, FLAG_FAULTS_MAX));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::families::{counter, counters, gauge, gauges, number, one_counter, one
 
 pub(super) fn families(handle: &Handle) -> Vec<MetricFamily> {
     let (book, counts) = (handle.flag_book(), handle.flag_counts());
-    let at_fault: usize = book.sets().iter().map(|set| set.flags.flag_faults().len()).sum();
+    let at_fault: usize = book.sets().iter().map(|set| set.flags.flags_at_fault()).sum();
     let sizes = book.sets().iter().map(|set| gauge(&[("set", &set.name)], number(set.flags.flags().count() as u64)));
     vec![
         gauges(
