@@ -89,7 +89,7 @@ impl Parts {
             name_servers: settings.config.name_servers.clone(),
             override_key: settings.override_key.clone(),
             sinks: settings.sinks.clone(),
-            alerts_link: None,
+            alerts_link: settings.config.alerts_link.clone(),
         };
         let started = sluice_control::start(settings, context, &self.tracker, self.stop.clone()).await;
         started.context("start control")

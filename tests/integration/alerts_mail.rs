@@ -83,7 +83,8 @@ async fn tried(router: &Router) -> Result<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_above_the_limit_is_one_mail_over_tls_with_a_login() -> Result<()> {
     let server = MailServer::start(2).await?;
-    let sink = server.sink(&server.password(PASSWORD)?, true);
+    let link = "[alerts]\nlink = \"https://sluice.example.org/\"\n";
+    let sink = link.to_owned() + &server.sink(&server.password(PASSWORD)?, true);
     let router = start("[alerts.upload-size]\nkeep_firing = \"3s\"\n", &sink, "embedded").await?;
     offend(&router).await?;
     let mails = server.wait_for(2).await;
@@ -96,7 +97,8 @@ async fn an_upload_above_the_limit_is_one_mail_over_tls_with_a_login() -> Result
     assert_eq!(firing["to"], serde_json::json!(["ops@example.org", "more@example.org"]));
     let subject = firing["subject"].as_str().context("a subject")?;
     assert!(subject.starts_with("[firing] upload-size on app: "), "{subject}");
-    assert!(firing["body"].as_str().is_some_and(|body| body.contains("limit      50000")), "{firing}");
+    let body = firing["body"].as_str().context("a body")?;
+    assert!(body.contains("limit      50000") && body.contains("see        https://sluice.example.org/"), "{body}");
     assert_eq!(mails.len(), 2, "refused ones are no mails: {mails:?}");
     assert!(!router.process.output().contains("hunter2"), "no password in the log");
     Ok(())

@@ -44,6 +44,8 @@ pub struct ProcessConfig {
     pub name_servers: Vec<SocketAddr>,
     /// Where alerts are told, sorted by name.
     pub sinks: Vec<SinkConfig>,
+    /// Address of a page that shows alerts, for those who are told of one.
+    pub alerts_link: Option<String>,
     /// The key that overrides of rollouts are signed with; `None` = none counts.
     pub override_key: Option<Secret>,
 }
@@ -274,6 +276,7 @@ impl Default for ProcessConfig {
             chain_trace: ChainTrace::default(),
             name_servers: Vec::new(),
             sinks: Vec::new(),
+            alerts_link: None,
             override_key: None,
         }
     }

@@ -54,7 +54,10 @@ pub(crate) const SHAPE: Shape = Shape::new(
 );
 const ALERTS: Shape = Shape::new(
     "[alerts]",
-    &[Key::default("sinks", Form::Map(&Form::Table(&sink::SHAPE), sink::SINKS_MAX), "{}", "Sinks by name")],
+    &[
+        Key::default("sinks", Form::Map(&Form::Table(&sink::SHAPE), sink::SINKS_MAX), "{}", "Sinks by name"),
+        Key::optional("link", sink::URL, "A page that shows alerts, such as the dashboard; notices name it"),
+    ],
 );
 const ROLLOUTS: Shape = Shape::new(
     "[rollouts]",
@@ -154,7 +157,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
     let access_log = keys.optional(reader, "access_log", access_log).unwrap_or_default();
     let chain_trace = keys.optional(reader, "chain_trace", chain_trace).unwrap_or_default();
     let name_servers = keys.optional(reader, "dns", name_servers).unwrap_or_default();
-    let sinks = keys.optional(reader, "alerts", sinks).unwrap_or_default();
+    let (sinks, alerts_link) = keys.optional(reader, "alerts", alerts).unwrap_or_default();
     let override_key = keys.optional(reader, "rollouts", override_key);
     keys.finish(reader);
     let (admin, admin_place) = admin.unwrap_or_default();
@@ -172,6 +175,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, mut keys: Keys<'_>) -> ProcessConfig
         chain_trace,
         name_servers,
         sinks,
+        alerts_link,
         override_key,
     }
 }
@@ -330,16 +334,17 @@ fn name_servers<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec
     servers
 }
 
-/// Sorted by name.
-fn sinks<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<SinkConfig>> {
+/// The sinks, sorted by name, and the link.
+fn alerts<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<(Vec<SinkConfig>, Option<String>)> {
     let mut keys = Keys::of(reader, value, &ALERTS)?;
     let mut sinks = Vec::new();
     if let Some(table) = keys.find("sinks") {
         entries(reader, table, sink::SINKS_MAX, |reader, name, value| sinks.extend(sink::read(reader, name, value)));
     }
+    let link = keys.optional(reader, "link", sink::url);
     keys.finish(reader);
     sinks.sort_by(|a, b| a.name.cmp(&b.name));
-    Some(sinks)
+    Some((sinks, link))
 }
 
 fn override_key<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Secret> {

@@ -159,7 +159,7 @@ mod tests {
     fn an_alert_is_a_line_with_whom_was_told() {
         let alerts = [
             told(
-                json!({"deliveries": {"hook": {"state": "failed", "tries": 2, "error": "x"}, "mail": {"state": "told"}}}),
+                &json!({"deliveries": {"hook": {"state": "failed", "tries": 2, "error": "x"}, "mail": {"state": "told"}}}),
             ),
             told(&json!({"status": "resolved", "route": "app", "silenced": true})),
         ];

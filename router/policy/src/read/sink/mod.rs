@@ -25,14 +25,12 @@ pub(crate) const SHAPE: Shape = Shape::new(
     ],
 )
 .with_rule(Rule::ExactlyOne(&KINDS));
+/// An address of a web server.
+pub(crate) const URL: Form = Form::Text("`http://..` or `https://..`", r"^https?://\S+$");
 const WEBHOOK: Shape = Shape::new(
     "webhook",
     &[
-        Key::required(
-            "url",
-            Form::Text("`http://..` or `https://..`", r"^https?://\S+$"),
-            "Where to, without a password",
-        ),
+        Key::required("url", URL, "Where to, without a password"),
         Key::optional("secret", Form::Table(&secret::SHAPE), "Key of the signature (HMAC-SHA256); unsigned without it"),
     ],
 );
@@ -74,7 +72,7 @@ fn slack<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<SinkKind> 
 }
 
 /// `http://host[:port]/..` or `https://..`, without a user or a password.
-fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
+pub(crate) fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     let Named { text, place } = text(reader, value)?;
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     let authority = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
@@ -87,6 +85,6 @@ fn url(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     if is_address && !text.contains(|c: char| c.is_whitespace() || c.is_control()) {
         return Some(text);
     }
-    reader.fault(&place, "this is no URL of a webhook", "write \"https://example.org/hook\"");
+    reader.fault(&place, "this is no URL of a web server", "write \"https://example.org/hook\"");
     None
 }

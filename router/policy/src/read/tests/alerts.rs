@@ -98,6 +98,7 @@ fn what_a_metric_cannot_have_is_told() {
 fn sinks_are_what_is_written() {
     let config = process(PROCESS).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(config.override_key, Some(Secret::File("override.key".into())));
+    assert_eq!(config.alerts_link.as_deref(), Some("https://sluice.example.org/"));
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
     assert_eq!(names, ["hook", "mail", "team"]);
     let [hook, mail, team] = config.sinks.as_slice() else { panic!() };
@@ -170,13 +171,22 @@ fn mailboxes_are_addresses_with_or_without_a_name() {
 }
 
 #[test]
+fn a_link_is_an_address_without_a_password() {
+    process_fault(
+        "[alerts]\nlink = \"dashboard\"",
+        "2:8: this is no URL of a web server | write \"https://example.org/hook\"",
+    );
+    assert!(process("[alerts]\nlink = \"http://a:hunter2@h/\"").is_err());
+}
+
+#[test]
 fn webhooks_have_a_scheme_and_no_password() {
     let hook = |url: &str| format!("[alerts.sinks.a]\nwebhook.url = \"{url}\"");
     for url in ["http://h", "https://h:1/x?y#z", "https://[::1]:8/", "http://10.0.0.1/"] {
         process(&hook(url)).unwrap_or_else(|faults| panic!("{faults}"));
     }
     for url in ["ftp://h/", "h/hook", "https://", "https:///x", "http://a b/", "http://h:0/", "http://h:x/"] {
-        process_fault(&hook(url), "2:15: this is no URL of a webhook | write \"https://example.org/hook\"");
+        process_fault(&hook(url), "2:15: this is no URL of a web server | write \"https://example.org/hook\"");
     }
     let shown = process(&hook("https://user:hunter2@h/")).unwrap_err().to_string();
     assert!(shown.contains("a password in a URL is no secret") && !shown.contains("hunter2"), "{shown}");
