@@ -1,7 +1,7 @@
 //! Aborts that the store has not heard of, on disk: one that a rule asked for counts over a restart too, whether or not the
 //! store was there to take it.
 //!
-//! An abort is written before the store is asked, and struck once it has answered; the store knows a second one by its id.
+//! An abort is written while the store is asked, and struck once it has answered; the store knows a second one by its id.
 
 use std::collections::VecDeque;
 use std::io;

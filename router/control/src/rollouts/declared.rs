@@ -85,9 +85,13 @@ impl Declared {
 
     async fn pass_on_aborts(&mut self, cell: &RolloutCell) {
         for pending in cell.pending() {
-            self.shared.aborts.keep(cell.name(), &pending).await;
-            let command = Command::Abort { id: pending.id.clone(), reason: pending.reason };
-            match self.shared.store.apply_rollout(cell.name(), &command, BY_ROUTER.into(), now_ms(), None).await {
+            let command = Command::Abort { id: pending.id.clone(), reason: pending.reason.clone() };
+            // Side by side: on a busy disk the other routers would hear of it seconds later.
+            let ((), told) = tokio::join!(
+                self.shared.aborts.keep(cell.name(), &pending),
+                self.shared.store.apply_rollout(cell.name(), &command, BY_ROUTER.into(), now_ms(), None),
+            );
+            match told {
                 Ok(_) => {
                     cell.confirm(&pending.id);
                     self.shared.aborts.strike(cell.name(), &pending.id).await;
