@@ -8,6 +8,7 @@ use sluice_tests::process::sluice;
 use sluice_tests::receiver::{Answer, Receiver};
 use sluice_tests::redis_server::RedisServer;
 use sluice_tests::router::{Router, Setup};
+use sluice_tests::stack::DEMO_POLICY;
 use sluice_tests::upload::{LIMIT_BYTES, Wrapping, upload};
 use sluice_tests::{client, eventually, eventually_within};
 
@@ -218,6 +219,47 @@ async fn what_is_raised_while_the_store_is_away_outlives_a_restart() -> Result<(
     redis.restart().await?;
     receiver.wait_for(1).await;
     told(&router, "hook").await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abort_while_the_store_is_away_counts_after_a_restart_and_reaches_the_store() -> Result<()> {
+    let mut redis = RedisServer::start().await?;
+    let mut router = Setup::new(DEMO_POLICY, &redis.url())?.start().await?;
+    eventually("the rollout runs", async || {
+        let rollout = router.get("/v1/rollouts/demo").await?;
+        ensure!(rollout["state"] == "running", "{rollout}");
+        let kept = std::fs::read_to_string(router.path("data/store.json"))?;
+        ensure!(kept.contains("demo"), "what the store said is not on disk yet: {kept}");
+        Ok(())
+    })
+    .await;
+    redis.process.terminate().await?;
+    offend(&router).await?;
+    let aborted = async |router: &Router, pending: u64| {
+        eventually("the rollout is aborted", async || {
+            let rollout = router.get("/v1/rollouts/demo").await?;
+            ensure!(
+                (&rollout["state"], &rollout["pending_aborts"]) == (&json!("aborted"), &json!(pending)),
+                "{rollout}"
+            );
+            Ok(())
+        })
+        .await;
+    };
+    aborted(&router, 1).await;
+    eventually("the abort is on disk", async || {
+        let spool = std::fs::read_to_string(router.path("data/spool/aborts.jsonl"))?;
+        ensure!(spool.contains("\"demo\""), "{spool}");
+        Ok(())
+    })
+    .await;
+    router.process.signal("KILL").await?;
+    router.process.wait().await?;
+    router.restart().await?;
+    aborted(&router, 1).await;
+    redis.restart().await?;
+    aborted(&router, 0).await;
     Ok(())
 }
 

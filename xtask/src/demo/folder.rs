@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_webhook_is_a_sink() {
         let text = PROCESS.to_owned() + &sink(Some("http://127.0.0.1:9000/"));
-        let process = sluice_policy::parse_process(&source("sluice.toml", &text)).unwrap();
+        let process = sluice_policy::parse_process(&Source { file: "sluice.toml".to_owned(), text }).unwrap();
         assert_eq!(process.sinks.len(), 1);
         assert_eq!(sink(None), "");
     }
