@@ -1,10 +1,11 @@
 //! `cargo xtask`: all set-up, tests and checks of Sluice, so that a fresh machine needs nothing but a Rust toolchain.
 //!
-//! One module per command (`plugins`, `test`, `check`, `demo`); below them what they share: the set-up ladders of
+//! One module per command (`plugins`, `test`, `check`, `demo`, `bench`); below them what they share: the set-up ladders of
 //! programs that are not ours (`redis`, `chromedriver`, `promtool`, `javascript`, `smtp` over `program`), the repository
 //! (`workspace`) and printing (`say`). How a plugin is built, and how other programs are run, is `sluice-plugin-build`.
 //! Nothing here is part of the router.
 
+mod bench;
 mod check;
 mod chromedriver;
 mod demo;
@@ -48,6 +49,8 @@ enum Task {
     Plugins(plugins::Options),
     /// Check format, lints, documentation and dependencies; all four run even if one fails.
     Check,
+    /// Measure flags and rollouts on real routers: shares, propagation, aborts, evaluation.
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(&options),
         Task::Plugins(options) => plugins::run(&options),
         Task::Check => check::run(),
+        Task::Bench(options) => bench::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,16 +18,16 @@ const VARIANT_HEADER: &str = "x-sluice-variant";
 
 /// Where a running router listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Addresses {
+pub(crate) struct Addresses {
     /// `http://127.0.0.1:8080`
-    pub(super) edge: String,
+    pub(crate) edge: String,
     /// `http://127.0.0.1:9900`
-    pub(super) admin: String,
+    pub(crate) admin: String,
 }
 
 impl Addresses {
     /// Reads `ready edge=http://127.0.0.1:8080 admin=http://127.0.0.1:9900`.
-    pub(super) fn from_line(line: &str) -> Option<Self> {
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
         let part = |name| line.split_whitespace().find_map(|word| word.strip_prefix(name)).map(str::to_owned);
         Some(Self { edge: part("edge=")?, admin: part("admin=")? })
     }

@@ -23,7 +23,7 @@ const LINE_BYTES_MAX: u64 = 8 * 1024;
 const LOG_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// A running program of the demo.
-pub(super) struct Child {
+pub(crate) struct Child {
     name: String,
     process: process::Child,
     log: Arc<Mutex<Log>>,
@@ -34,7 +34,7 @@ pub(super) struct Child {
 impl Child {
     /// Starts it in its own process group: ctrl-c reaches only us, and we stop things in order.
     /// The first line that begins with `announcement` is kept; every line begins with an empty one.
-    pub(super) fn start(name: &str, mut command: Command, announcement: &'static str, logs: &Path) -> Result<Self> {
+    pub(crate) fn start(name: &str, mut command: Command, announcement: &'static str, logs: &Path) -> Result<Self> {
         let file = logs.join(format!("{name}.log"));
         let file = File::create(&file).with_context(|| format!("create {}", file.display()))?;
         let log = Log { file, tail: VecDeque::new(), announcement, announced: None };
@@ -53,12 +53,12 @@ impl Child {
     }
 
     /// The line by which it announced itself, once it did.
-    pub(super) fn announced(&self) -> Option<String> {
+    pub(crate) fn announced(&self) -> Option<String> {
         lock(&self.log).announced.clone()
     }
 
     /// How it ended, if it did.
-    pub(super) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
         if self.ended.is_none() {
             self.ended = self.process.try_wait().with_context(|| format!("look after {}", self.name))?;
         }
@@ -66,7 +66,7 @@ impl Child {
     }
 
     /// What to say of an end that nobody asked for: the status and the last lines of the log.
-    pub(super) fn obituary(&mut self, status: ExitStatus) -> String {
+    pub(crate) fn obituary(&mut self, status: ExitStatus) -> String {
         self.join_reader();
         let tail = &lock(&self.log).tail;
         let lines: String = tail.iter().map(|line| format!("\n  {} | {line}", self.name)).collect();
@@ -90,7 +90,7 @@ impl Child {
 
 /// Ends several programs at once: SIGTERM, then patience, then SIGKILL; a second signal of the user ends the patience.
 /// Answers what did not end well, one sentence each.
-pub(super) fn stop(children: &mut [Child], patience: Duration, interrupts: &Interrupts) -> Result<Vec<String>> {
+pub(crate) fn stop(children: &mut [Child], patience: Duration, interrupts: &Interrupts) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     let mut running: Vec<&mut Child> = Vec::new();
     for child in children {

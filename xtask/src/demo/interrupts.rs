@@ -16,7 +16,7 @@ const SIGNALS_MAX: usize = 4;
 
 /// The user wants to leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Interrupted;
+pub(crate) struct Interrupted;
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -27,11 +27,11 @@ impl fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// The signals that arrived and were not seen yet.
-pub(super) struct Interrupts(Receiver<()>);
+pub(crate) struct Interrupts(Receiver<()>);
 
 impl Interrupts {
     /// From here on these signals no longer end this process by themselves.
-    pub(super) fn listen() -> Result<Self> {
+    pub(crate) fn listen() -> Result<Self> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("listen for signals")?;
         let (sender, receiver) = mpsc::sync_channel(SIGNALS_MAX);
         let forward = move || {
@@ -47,7 +47,7 @@ impl Interrupts {
     ///
     /// # Errors
     /// [`Interrupted`] as soon as a signal arrives.
-    pub(super) fn pause(&self) -> Result<(), Interrupted> {
+    pub(crate) fn pause(&self) -> Result<(), Interrupted> {
         match self.0.recv_timeout(PAUSE) {
             Ok(()) => Err(Interrupted),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Ok(()),
@@ -55,7 +55,7 @@ impl Interrupts {
     }
 
     /// Asks `probe` until it answers, at most for `limit`. `what` completes the sentence "waited 10 s for ...".
-    pub(super) fn wait<T>(
+    pub(crate) fn wait<T>(
         &self,
         what: &str,
         limit: Duration,

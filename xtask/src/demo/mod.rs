@@ -2,12 +2,12 @@
 //!
 //! Everything lives in one temporary folder. Of the store it writes only `featureFlags=false` and the rollout `demo`.
 
-mod admin;
-mod child;
+pub(crate) mod admin;
+pub(crate) mod child;
 mod fleet;
 mod folder;
 mod hints;
-mod interrupts;
+pub(crate) mod interrupts;
 mod store;
 
 use anyhow::Result;
