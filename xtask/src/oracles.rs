@@ -9,18 +9,8 @@ use anyhow::{Context, Result};
 use sluice_plugin_build::{process, replace};
 
 use crate::javascript::NPM;
-use crate::program::Program;
+use crate::python;
 use crate::workspace::Workspace;
-
-/// Found or installed on demand.
-const PYTHON: Program = Program {
-    name: "python3",
-    variable: "SLUICE_PYTHON",
-    packages: &["python3", "python3-venv"],
-    // Any 3: pip itself refuses one that is too old for the packages.
-    major_min: 3,
-    major,
-};
 
 /// Programs of others that tests ask.
 pub(crate) struct Oracles {
@@ -77,16 +67,13 @@ impl Oracles {
         if fs::read(folder.join(MADE_OF)).is_ok_and(|before| before == made_of) {
             return Ok(folder);
         }
-        let (npm, python) = (NPM.find()?, PYTHON.find()?);
+        let npm = NPM.find()?;
         for (file, content) in self.files.iter().zip(&contents) {
             replace(&folder.join(file), content)?;
         }
         process::run(Command::new(&npm).current_dir(&folder).args(["ci", "--no-audit", "--no-fund"]))?;
-        let environment = folder.join("venv");
-        process::run(Command::new(&python).args(["-m", "venv", "--clear"]).arg(&environment))?;
-        let pip = &mut Command::new(environment.join("bin/python"));
-        pip.current_dir(&folder).args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]);
-        process::run(pip.arg("requirements.txt"))?;
+        let requirements = folder.join("requirements.txt").display().to_string();
+        python::environment(&folder.join("venv"), &["-r", &requirements])?;
         replace(&folder.join(MADE_OF), &made_of)?;
         Ok(folder)
     }
@@ -94,20 +81,4 @@ impl Oracles {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| format!("read {}", path.display()))
-}
-
-/// Reads `Python 3.11.7`.
-fn major(line: &str) -> Option<u32> {
-    line.strip_prefix("Python ")?.split('.').next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_read_from_what_python_prints() {
-        assert_eq!(major("Python 3.11.7"), Some(3));
-        assert_eq!(major("3.11.7"), None);
-    }
 }

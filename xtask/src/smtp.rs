@@ -8,18 +8,8 @@ use std::process::Command;
 use anyhow::{Result, ensure};
 use sluice_plugin_build::process;
 
-use crate::program::Program;
+use crate::python;
 use crate::workspace::Workspace;
-
-/// Found or installed on demand.
-const PYTHON: Program = Program {
-    name: "python3",
-    variable: "SLUICE_PYTHON",
-    packages: &["python3", "python3-venv"],
-    // The oldest that our script is written for.
-    major_min: 3,
-    major,
-};
 
 /// Tells the tests which Python has aiosmtpd.
 pub(crate) const VARIABLE: &str = "SLUICE_SMTP_PYTHON";
@@ -45,28 +35,11 @@ pub(crate) fn python(workspace: &Workspace) -> Result<PathBuf> {
     if has_package(&python) {
         return Ok(python);
     }
-    process::run(Command::new(PYTHON.find()?).args(["-m", "venv", "--clear"]).arg(&folder))?;
-    process::run(Command::new(&python).args(["-m", "pip", "install", "--quiet", PACKAGE]))?;
+    python::environment(&folder, &[PACKAGE])?;
     ensure!(has_package(&python), "aiosmtpd was installed but cannot be imported");
     Ok(python)
 }
 
 fn has_package(python: &PathBuf) -> bool {
     process::succeeds(Command::new(python).args(["-c", "import aiosmtpd.smtp"]))
-}
-
-/// Reads `Python 3.11.2`.
-fn major(line: &str) -> Option<u32> {
-    line.strip_prefix("Python ")?.split('.').next()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_read_from_what_python_prints() {
-        assert_eq!(major("Python 3.11.2"), Some(3));
-        assert_eq!(major("pypy"), None);
-    }
 }
