@@ -15,8 +15,8 @@ use crate::commands::init::InitArgs;
 use crate::commands::plugin::PluginCommand;
 use crate::commands::policy::PolicyCommand;
 use crate::commands::requests::{RequestsArgs, WhyArgs};
-use crate::commands::shadow::ShadowArgs;
 use crate::commands::rollout::RolloutCommand;
+use crate::commands::shadow::ShadowArgs;
 use crate::commands::status::StatusArgs;
 
 /// Status where a check or a comparison could not be made at all, as `diff(1)` has it and clap for a command line without sense.

@@ -14,7 +14,6 @@ use sluice_model::alert::AlertId;
 use crate::error::ApiError;
 use crate::{BODY_BYTES_MAX, Shared};
 
-
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/status", get(status))

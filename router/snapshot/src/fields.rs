@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_parameter_is_taken_out_of_a_query() {
-        let take = |query| take_query_parameter(query, "o").map(|(value, rest)| (String::from_utf8(value).unwrap(), rest));
+        let take =
+            |query| take_query_parameter(query, "o").map(|(value, rest)| (String::from_utf8(value).unwrap(), rest));
         let taken = |value: &str, rest: &str| Some((value.to_owned(), rest.to_owned()));
         assert_eq!(take("a=1&o=x%2Ey&b=+2"), taken("x.y", "a=1&b=+2"));
         assert_eq!(take("%6F=1&o=2&o"), taken("1", ""), "all of them go, however they are spelt");

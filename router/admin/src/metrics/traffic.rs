@@ -131,7 +131,11 @@ mod tests {
         let traffic = Traffic::new(1);
         let route = traffic.route("app", None, &["stable".to_owned(), "canary".to_owned()]);
         let took = Duration::from_millis(2);
-        route.finished(0, Some(1), &Finished { status: Some(200), took, bytes_in: 3, bytes_out: 4, ..Finished::default() });
+        route.finished(
+            0,
+            Some(1),
+            &Finished { status: Some(200), took, bytes_in: 3, bytes_out: 4, ..Finished::default() },
+        );
         traffic.worker(0).reasons.count(Reason::NoRoute);
         let text = text(&traffic);
         for line in [

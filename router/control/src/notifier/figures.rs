@@ -17,7 +17,7 @@ pub(crate) struct SinkFigures {
     dead: AtomicU64,
 }
 
-/// [`SinkFigures`] at one moment.
+/// `SinkFigures` at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinkTotals {
     /// Notices that it took.

@@ -74,7 +74,7 @@ Examples:
     /// Sign a token that has its holder served by one variant, whatever the weight, until it expires.
     ///
     /// For testers and smoke tests, also at weight 0. The policy says in which fields a token counts ([rollouts.NAME]
-    /// override), sluice.toml has the key ([rollouts] override_key).
+    /// override), sluice.toml has the key (`[rollouts] override_key`).
     #[command(after_help = "\
 Examples:
   sluice rollout override demo canary --for 2h
