@@ -73,6 +73,14 @@ impl RolloutCell {
         self.lock().view.as_ref().map_or(0, |view| view.run)
     }
 
+    /// The variant that users in this slot belong to now; `None` before the store said anything.
+    #[must_use]
+    pub fn owner(&self, slot: u16) -> Option<String> {
+        let inner = self.lock();
+        let view = inner.view.as_ref()?;
+        Some(document::owner(&inner.variants, view, self.is_aborted(), slot).to_owned())
+    }
+
     /// Aborts at once and for every worker; true if this id is new. Called on the data path, only on an offence.
     pub fn abort(&self, id: &AlertId, reason: &str) -> bool {
         let mut inner = self.lock();
@@ -160,7 +168,7 @@ impl RolloutCell {
 
 impl Inner {
     fn is_newer_than(&self, rollout: &Rollout) -> bool {
-        self.view.as_ref().is_some_and(|view| rollout.epoch < view.epoch)
+        self.view.as_ref().is_some_and(|view| !rollout.counts_over(view))
     }
 }
 
@@ -231,6 +239,21 @@ mod tests {
         assert!(cell.is_aborted(), "the second abort is still on its way to the store");
         cell.confirm(&second);
         assert!(!cell.is_aborted());
+    }
+
+    #[test]
+    fn of_two_changes_at_one_epoch_the_abort_counts() {
+        let cells = Cells::new();
+        let cell = cells.rollout("demo", Variants::two("stable", "canary"));
+        let running = quarter();
+        let (aborted, raised) = (
+            applied(&running, &abort(&AlertId::derive(&["one"]))),
+            applied(&running, &Command::set_weight(BasisPoints::FULL)),
+        );
+        assert_eq!(aborted.epoch, raised.epoch);
+        cell.apply(aborted);
+        cell.apply(raised);
+        assert!(cell.is_aborted());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a request goes once every plugin has spoken: the same choice as the request path makes, with its reasons.
 
-use sluice_model::bucket::{is_canary, slot};
+use sluice_model::bucket::slot;
 use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
 use sluice_policy::filter::Scheme;
@@ -62,7 +62,6 @@ pub(crate) fn rollout(snapshot: &Snapshot, route: usize, head: &Head) -> Option<
     };
     let found = head.fields().first_present(&declared.key);
     let place = found.as_ref().zip(view.as_ref()).map(|((_, value), view)| slot(&view.salt, value));
-    let chosen = |slot: u16| if is_canary(slot, weight) { &declared.canary } else { &declared.stable };
     Some(RolloutSeen {
         name: declared.name.clone(),
         state: state(cell),
@@ -70,7 +69,7 @@ pub(crate) fn rollout(snapshot: &Snapshot, route: usize, head: &Head) -> Option<
         key: found.map(|(index, _)| declared.key[index].to_string()),
         slot: place,
         canary_slots: weight.get(),
-        variant: place.map(|slot| chosen(slot).clone()),
+        variant: place.and_then(|slot| cell.owner(slot)),
     })
 }
 
@@ -104,10 +103,10 @@ fn sent(snapshot: &Snapshot, route: usize, head: &Head, heard: &Heard, targets: 
         },
     };
     let (variant, reason) = match aborts_now {
-        Some(plugin) if variant == declared.canary => {
+        Some(plugin) if variant != declared.stable => {
             (declared.stable.clone(), format!("plugin `{plugin}` would abort the rollout with this very request"))
         }
-        _ if is_aborted && variant == declared.canary => {
+        _ if is_aborted && variant != declared.stable => {
             (declared.stable.clone(), "the rollout is aborted, which overrides any plugin".to_owned())
         }
         _ => (variant, reason),

@@ -125,9 +125,9 @@ pub struct RolloutSeen {
     pub key: Option<String>,
     /// The user's slot, 0 to 9,999.
     pub slot: Option<u16>,
-    /// Slots below this one are the canary's.
+    /// How many slots are the canary's: in a rollout between two, those below.
     pub canary_slots: u16,
-    /// What slot and weight say: the plugins decide.
+    /// Whose the slot is: the plugins decide.
     pub variant: Option<String>,
 }
 

@@ -54,14 +54,27 @@ struct Document<'a> {
     slots: Vec<(&'a str, u16)>,
 }
 
-/// The document of `rollout`. Nothing but stable serves while it is aborted, by the store or by a worker.
-pub(super) fn write(variants: &Variants, rollout: &Rollout, is_aborted: bool) -> String {
-    let state = if is_aborted { RolloutState::Aborted } else { rollout.state };
-    let table = match state {
+fn state(rollout: &Rollout, is_aborted: bool) -> RolloutState {
+    if is_aborted { RolloutState::Aborted } else { rollout.state }
+}
+
+/// Who owns which slots now. Nothing but stable serves while the rollout is aborted, by the store or by a worker.
+fn table(rollout: &Rollout, is_aborted: bool) -> SlotTable {
+    match state(rollout, is_aborted) {
         RolloutState::Off | RolloutState::Aborted => SlotTable::stable(),
         RolloutState::Running | RolloutState::Paused => rollout.slots.clone(),
         RolloutState::Promoted => SlotTable::canary(BasisPoints::FULL),
-    };
+    }
+}
+
+/// Who owns `slot` now.
+pub(super) fn owner<'a>(variants: &'a Variants, rollout: &Rollout, is_aborted: bool, slot: u16) -> &'a str {
+    variants.owner(table(rollout, is_aborted).owner(slot))
+}
+
+/// The document of `rollout`.
+pub(super) fn write(variants: &Variants, rollout: &Rollout, is_aborted: bool) -> String {
+    let table = table(rollout, is_aborted);
     let mut slots: Vec<(&str, u16)> = Vec::with_capacity(table.runs().len());
     for run in table.runs() {
         let owner = variants.owner(&run.share);
@@ -71,7 +84,7 @@ pub(super) fn write(variants: &Variants, rollout: &Rollout, is_aborted: bool) ->
         }
     }
     let document = Document {
-        state,
+        state: state(rollout, is_aborted),
         weight_bps: table.weight(&Share::Canary),
         salt: &rollout.salt,
         epoch: rollout.epoch,
@@ -108,6 +121,8 @@ mod tests {
 
     #[test]
     fn slots_have_the_names_of_the_policy() {
+        let owner = |slot| owner(&variants(), &rollout(), false, slot).to_owned();
+        assert_eq!([owner(2_499), owner(2_500), owner(3_500)], ["green", "beta", "blue"]);
         let document = document(&variants(), &rollout(), false);
         assert_eq!(document["slots"], json!([["green", 2_500], ["beta", 1_000], ["blue", 6_500]]));
         assert_eq!((&document["state"], &document["weight_bps"]), (&json!("running"), &json!(2_500)));

@@ -91,8 +91,7 @@ fn plugin_lines(said: &PluginSaid, paint: Paint) -> Vec<String> {
 fn rollout(rollout: &RolloutSeen) -> String {
     let place = match (&rollout.key, rollout.slot, &rollout.variant) {
         (Some(key), Some(slot), Some(variant)) => {
-            let side = if slot < rollout.canary_slots { "below" } else { "not below" };
-            format!("; {key} puts this user into slot {slot}, {side} {}: {variant}", rollout.canary_slots)
+            format!("; {key} puts this user into slot {slot} of 10000, which is {variant}'s")
         }
         (None, ..) => "; nothing in the request names a user".to_owned(),
         _ => String::new(),
