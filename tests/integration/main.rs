@@ -19,6 +19,7 @@ mod hostile;
 mod hostile_files;
 mod hostile_plugins;
 mod init;
+mod large_sets;
 mod lifecycle;
 mod long;
 mod observe;

@@ -118,8 +118,10 @@ async fn a_broken_file_is_told_what_is_wrong_with_it() -> Result<()> {
 
 #[tokio::test]
 async fn the_cases_of_our_own_plugins_hold() -> Result<()> {
-    for name in ["canary", "feature-flags", "upload-alert"] {
-        let cases = format!("{ROOT}/plugins/{name}/tests.toml");
+    for (name, cases) in
+        [("canary", "tests"), ("feature-flags", "tests"), ("feature-flags", "sets"), ("upload-alert", "tests")]
+    {
+        let cases = format!("{ROOT}/plugins/{name}/{cases}.toml");
         let (status, told) = plugin("test", &built(name)?, &["--cases", &cases]).await?;
         assert_eq!(status, 0, "{name}: {told}");
         assert!(told.trim_end().ends_with("cases") && !told.contains("FAILED"), "{told}");

@@ -10,8 +10,7 @@ use sluice_plugin::config;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
-    #[serde(default)]
-    pub(crate) gates: Vec<Gate>,
+    pub(crate) gates: Option<Vec<Gate>>,
     #[serde(default)]
     pub(crate) headers: Vec<Header>,
     /// What rules know of the caller: attribute -> field of the request, or fields, of which the first present counts.
@@ -61,7 +60,10 @@ const fn not_found() -> u16 {
 impl Config {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let config: Self = config::parse(text)?;
-        config.gates.iter().try_for_each(Gate::check)?;
+        if config.gates.is_none() && config.headers.is_empty() {
+            return Err("config: missing field `gates`, or `headers`".to_owned());
+        }
+        config.gates.iter().flatten().try_for_each(Gate::check)?;
         if let Some(name) = config.context.keys().find(|name| name.contains('.') || name.starts_with('$')) {
             return Err(format!(
                 "config: the attribute {name:?} is none that a rule can name: without `.`, not after `$`"

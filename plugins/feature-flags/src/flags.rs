@@ -2,6 +2,8 @@
 //!
 //! What is the same for everyone is found once for each change, so that a request only reads it.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
 use sluice_flagd::{Context, FlagSet, FlagState};
 use sluice_plugin::Activation;
 
@@ -13,6 +15,8 @@ struct Set {
     name: String,
     /// `None` = there is no such set.
     flags: Option<FlagSet>,
+    /// Hash of the document that it was made from. The same one again would for a moment take twice the memory.
+    hash: u64,
 }
 
 /// A flag of a set.
@@ -38,7 +42,7 @@ impl Sets {
         let known = self.0.iter().position(|set| set.name == name);
         let set = known.unwrap_or_else(|| {
             activation.state(format!("flags:{name}"));
-            self.0.push(Set { name: name.to_owned(), flags: None });
+            self.0.push(Set { name: name.to_owned(), flags: None, hash: 0 });
             self.0.len() - 1
         });
         SetFlag { set, key }
@@ -47,8 +51,13 @@ impl Sets {
     /// Takes in a definition; one that is none changes nothing.
     pub(crate) fn define(&mut self, name: &str, document: Option<&str>) -> Result<(), String> {
         let Some(set) = self.0.iter_mut().find(|set| set.name == name) else { return Ok(()) };
+        let hash = hash_of(document);
+        if set.flags.is_some() && set.hash == hash {
+            return Ok(());
+        }
         let compile = |text| FlagSet::compile(text).map_err(|fault| format!("flags of set {name}: {fault}"));
         set.flags = document.map(compile).transpose()?;
+        set.hash = hash;
         Ok(())
     }
 
@@ -70,6 +79,13 @@ impl Sets {
         let variant = self.0[flag.set].flags.as_ref()?.evaluate(&flag.key, context).variant?;
         is_header_value(variant).then_some(variant)
     }
+}
+
+/// Equal for equal documents; of those that operators write, for no others.
+fn hash_of(document: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    document.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Visible ASCII with spaces between (RFC 9110 section 5.5): what every server reads alike.

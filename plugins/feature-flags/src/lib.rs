@@ -42,6 +42,7 @@ struct Header {
 impl Plugin for FeatureFlags {
     fn init(config: &str) -> Result<(Self, Activation), String> {
         let Config { gates, headers, context } = Config::parse(config)?;
+        let gates = gates.unwrap_or_default();
         let is_idle = gates.is_empty() && headers.is_empty();
         let mut activation = Activation::new(if is_idle { Phases::empty() } else { Phases::REQUEST });
         if headers.is_empty() {

@@ -80,8 +80,9 @@ fn bad_configurations_are_refused_with_the_reason() {
         (r#"{"gates":[{"flag":"a","paths":["a"]}]}"#, "config: path \"a\" does not start with /"),
         (r#"{"gates":[{"flag":"a","paths":[]}]}"#, "config: the gate of flag \"a\" names no paths"),
         (r#"{"gates":[{"flag":"a"}]}"#, "config: missing field `paths`"),
+        ("{}", "config: missing field `gates`, or `headers`"),
         (
-            r#"{"context":{"user.email":"header:x-email"}}"#,
+            r#"{"gates":[],"context":{"user.email":"header:x-email"}}"#,
             "config: the attribute \"user.email\" is none that a rule can name: without `.`, not after `$`",
         ),
     ] {

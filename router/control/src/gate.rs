@@ -14,7 +14,7 @@ use sluice_wasm::Instance;
 use crate::fault::{Fault, FaultSource, chain};
 use crate::flags::book::Definition;
 use crate::flags::{FLAG_PREFIX, FLAGS_PREFIX};
-use crate::load::Blueprint;
+use crate::load::{Blueprint, Refusal};
 use crate::place::{Candidate, Member, Place};
 use crate::shared::Shared;
 
@@ -162,6 +162,10 @@ impl Gate {
             if let Err(error) = probe.on_state(key, value) {
                 refusals.push(format!("plugin `{}`: {}", tenant.plugin.name(), chain(&error)));
                 tenant.recover(&self.shared.cells);
+            } else if probe.is_swollen()
+                && let Err(refusal) = tenant.renew(&self.shared.cells, key, value)
+            {
+                refusals.push(format!("plugin `{}`: {}", tenant.plugin.name(), chain(&refusal)));
             }
         }
         refusals
@@ -182,6 +186,20 @@ impl Tenant {
                 let message = format!("fails on the present value of `{key}`: {}", chain(&error));
                 Box::new(Fault::new(FaultSource::Plugin, self.plugin.name(), message))
             })?;
+        }
+        Ok(())
+    }
+
+    /// A probe that a value made grow gives way to a fresh one that knows this value alone. One that is too large from its
+    /// first moment would be refused to every worker, now or at the next start.
+    fn renew(&mut self, cells: &Cells, key: &str, value: Option<&str>) -> Result<(), Refusal> {
+        let state = |own: &str| if own == key { value.map(Arc::from) } else { cells.state(own).read().1 };
+        match self.blueprint.instance_that_knows(state) {
+            Ok(fresh) => self.probe = Some(fresh),
+            Err(refusal) => {
+                self.probe = self.blueprint.instance(cells).ok();
+                return Err(refusal);
+            }
         }
         Ok(())
     }

@@ -80,11 +80,18 @@ impl Blueprint {
     /// # Errors
     /// [`Refusal`].
     pub(crate) fn instance(&self, cells: &Cells) -> Result<Instance, Refusal> {
+        self.instance_that_knows(|key| cells.state(key).read().1)
+    }
+
+    /// The same, with this state.
+    ///
+    /// # Errors
+    /// [`Refusal`].
+    pub(crate) fn instance_that_knows(&self, state: impl Fn(&str) -> Option<Arc<str>>) -> Result<Instance, Refusal> {
         let mut instance = Instance::new(&self.artifact, &self.name, &self.config, &self.grants, &self.limits)?;
         let activation = Arc::clone(instance.activation());
         for key in &activation.state {
-            let (_, value) = cells.state(key).read();
-            let told = instance.on_state(key, value.as_deref());
+            let told = instance.on_state(key, state(key).as_deref());
             told.map_err(|source| Refusal::State { key: key.clone(), source })?;
         }
         instance.smoke().map_err(Refusal::Smoke)?;
