@@ -103,7 +103,7 @@ impl Supervisor {
         self.read_streams(reader).await?;
         self.expire_silences().await;
         self.confirmed_ms = Some(now_ms());
-        self.save_disk().await;
+        self.save_disk();
         Ok(())
     }
 

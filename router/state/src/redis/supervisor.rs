@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
@@ -62,6 +63,8 @@ pub(super) struct Supervisor {
     watched: Names,
     /// The content differs from the disk.
     pub(super) unsaved: bool,
+    /// The write to the disk that was begun last.
+    saving: Option<JoinHandle<()>>,
     /// The last alert that was told.
     pub(super) last_alert: Option<String>,
     /// The last entry of the audit log that was told.
@@ -98,6 +101,7 @@ impl Supervisor {
             told: false,
             watched: store.keys.switches(),
             unsaved: false,
+            saving: None,
             last_alert: None,
             last_logged: None,
             lost_since: None,
@@ -136,7 +140,9 @@ impl Supervisor {
         let _down = self.link.send_replace(Link::Down("stopping".to_owned()));
         // Until when the content was right is worth a write.
         self.unsaved |= self.told && self.down_since.is_none();
-        self.save_disk().await;
+        self.saved().await;
+        self.save_disk();
+        self.saved().await;
     }
 
     /// One connection, from connecting to its end.
@@ -161,7 +167,7 @@ impl Supervisor {
         self.confirmed_ms = Some(now_ms());
         self.report(true, None).await;
         let _before = self.link.send_replace(Link::Up(writer.clone()));
-        self.save_disk().await;
+        self.save_disk();
     }
 
     async fn report_down(&mut self, lost: &Lost) {
@@ -223,9 +229,11 @@ impl Supervisor {
         *self.held.lock() = Content::from_disk(document);
     }
 
-    /// Writes the content to disk if it changed.
-    pub(super) async fn save_disk(&mut self) {
-        if !std::mem::take(&mut self.unsaved) {
+    /// Writes the content to disk if it changed, beside everything else: a disk that others keep busy must not hold back
+    /// what the store pushes meanwhile. One write at a time; what changes during it is written after the next probe.
+    pub(super) fn save_disk(&mut self) {
+        let is_saving = self.saving.as_ref().is_some_and(|saving| !saving.is_finished());
+        if is_saving || !std::mem::take(&mut self.unsaved) {
             return;
         }
         let document = {
@@ -242,10 +250,20 @@ impl Supervisor {
             }
         };
         let disk = self.disk.clone();
-        match self.tracker.spawn_blocking(move || disk.save(&document)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "cannot save the last content"),
-            Err(error) => tracing::warn!(%error, "saving the last content was interrupted"),
+        let save = move || {
+            if let Err(error) = disk.save(&document) {
+                tracing::warn!(%error, "cannot save the last content");
+            }
+        };
+        self.saving = Some(self.tracker.spawn_blocking(save));
+    }
+
+    /// Waits for the write that is under way.
+    async fn saved(&mut self) {
+        if let Some(saving) = self.saving.take()
+            && let Err(error) = saving.await
+        {
+            tracing::warn!(%error, "saving the last content was interrupted");
         }
     }
 }
