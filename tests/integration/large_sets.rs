@@ -52,7 +52,11 @@ async fn is_refused(shop: &Shop, flags: usize, says: &str) -> Result<()> {
 
 async fn is_taken(shop: &Shop, flags: usize, domain: &str) -> Result<()> {
     shop.put(&document(flags, domain)).await?.error_for_status()?;
-    eventually("the set counts", async || Ok(ensure!(opens(shop, &format!("ann{domain}")).await?))).await;
+    eventually("the set counts", async || {
+        ensure!(opens(shop, &format!("ann{domain}")).await?);
+        Ok(())
+    })
+    .await;
     shop.router().healthy().await;
     Ok(())
 }
