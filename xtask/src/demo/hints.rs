@@ -33,7 +33,7 @@ The canary: 25 % of the users, each always on the same side
   curl -X PUT {admin}/v1/rollouts/demo -H 'content-type: application/json' -d '{{\"weight\": 50}}'
   target/debug/sluice rollout status demo --watch --admin {admin}    # steps: see {folder}/routes.d/demo.toml
   token=$(target/debug/sluice rollout override demo canary --admin {admin} | head -n 1)
-  curl -so /dev/null -D - -H \"x-sluice-override: $token\" {edge}/get | grep x-sluice-variant
+  curl -so /dev/null -D - -H \"x-override: $token\" {edge}/get | grep x-sluice-variant
 
 An upload above 50,000 bytes ends it, at its first byte too many
   head -c 50001 /dev/urandom | curl -i -H 'content-type: image/png' --data-binary @- {edge}/upload
