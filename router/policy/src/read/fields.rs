@@ -9,6 +9,9 @@ use super::values::{one_or_more, text, unique};
 /// Most fields of one key.
 pub(crate) const KEY_FIELDS_MAX: usize = 8;
 
+/// What the names of the router's own header fields begin with; the proxy takes such fields of clients away.
+const OWN_HEADERS: &str = "x-sluice-";
+
 /// A field that a client can put a token into.
 pub(crate) const TOKEN_FIELD: Form =
     Form::Text("`header:NAME`, `cookie:NAME` or `query:NAME`", "^(header|cookie|query):.+$");
@@ -17,19 +20,18 @@ pub(crate) const TOKEN_FIELD: Form =
 pub(crate) fn token<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<Vec<Field>> {
     let fields = one_or_more(reader, value, KEY_FIELDS_MAX, |reader, value| {
         let named = text(reader, value)?;
-        match named.text.parse::<Field>() {
-            Ok(field @ (Field::Header(_) | Field::Cookie(_) | Field::QueryParameter(_))) => Some((field, named)),
-            Ok(_) => {
-                let message = format!("{} is no place for an override", quoted(&named.text));
-                reader.fault(&named.place, message, "write header:NAME, cookie:NAME or query:NAME");
-                None
+        let hint = match named.text.parse::<Field>() {
+            Ok(Field::Header(name)) if name.starts_with(OWN_HEADERS) => {
+                format!("no client can send it: all {OWN_HEADERS}* are the router's own; write e.g. header:x-override")
             }
-            Err(error) => {
-                let message = format!("{} is no place for an override", quoted(&named.text));
-                reader.fault(&named.place, message, error.hint);
-                None
+            Ok(field @ (Field::Header(_) | Field::Cookie(_) | Field::QueryParameter(_))) => {
+                return Some((field, named));
             }
-        }
+            Ok(_) => "write header:NAME, cookie:NAME or query:NAME".to_owned(),
+            Err(error) => error.hint,
+        };
+        reader.fault(&named.place, format!("{} is no place for an override", quoted(&named.text)), hint);
+        None
     })?;
     let (fields, names): (Vec<Field>, Vec<Named>) = fields.into_iter().unzip();
     unique(reader, &names);

@@ -44,7 +44,7 @@ fn a_plan_is_what_is_written() {
     let policy = parse_one(FULL).unwrap_or_else(|faults| panic!("{faults}"));
     let [rollout] = policy.rollouts.as_slice() else { panic!("{:?}", policy.rollouts) };
     let overrides: Vec<String> = rollout.overrides.iter().map(ToString::to_string).collect();
-    assert_eq!(overrides, ["header:x-sluice-override", "cookie:sluice-override", "query:variant"]);
+    assert_eq!(overrides, ["header:x-override", "cookie:sluice-override", "query:variant"]);
     let beta = || Share::Other("beta".into());
     let minute_ms = 60_000;
     let step = |weights: &[(Share, f64)]| Step {
@@ -102,6 +102,10 @@ fn overrides_stand_where_a_client_can_put_them() {
         "11:13: `client-address` is no place for an override | write header:NAME, cookie:NAME or query:NAME",
     );
     fault("override = [\"header:\"]", "11:13: `header:` is no place for an override | a name follows `header:`");
+    fault(
+        "override = \"header:X-Sluice-V\"",
+        "11:12: `header:X-Sluice-V` is no place for an override | no client can send it: all x-sluice-* are the router's own; write e.g. header:x-override",
+    );
     fault("override = [\"query:v\", \"query:v\"]", "11:24: `query:v` is listed twice | remove one of the two");
 }
 
