@@ -1,0 +1,16 @@
+//! The clouds that droplets come from, behind one trait: DigitalOcean, a simulator of it, and this machine.
+//!
+//! [`Cloud`] is what plan, configure and scale ask; one contract suite holds all three to it. Nothing here decides what
+//! the fleet should be, and nothing repeats a request whose outcome is unclear: that is the plan's matter, which looks
+//! by tag first.
+
+pub mod cloud;
+pub mod error;
+pub mod types;
+
+pub use cloud::Cloud;
+pub use error::CloudError;
+pub use types::{
+    Access, Account, CreateDroplet, Droplet, DropletId, DropletStatus, Firewall, FirewallRule, Image, Protocol, Region,
+    Size, Source,
+};

@@ -1,0 +1,61 @@
+//! What the programs of ours on a machine are told of it.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use sluice_infra_spec::App;
+use sluice_infra_spec::Role;
+
+/// `agent.json`. Holds no secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AgentConfig {
+    /// The fleet: `edge` of the store's keys.
+    pub fleet: String,
+    /// Name of this droplet.
+    pub droplet: String,
+    /// Its pool.
+    pub pool: String,
+    /// Roles of this machine.
+    pub roles: Vec<Role>,
+    /// Its private address: what it listens on and advertises.
+    pub address: IpAddr,
+    /// Port of its metrics, on that address.
+    pub metrics_port: u16,
+    /// Where Redis is.
+    pub redis_address: IpAddr,
+    /// Its port.
+    pub redis_port: u16,
+    /// The app whose releases run here, if any.
+    pub app: Option<App>,
+    /// Its variant.
+    pub variant: Option<String>,
+}
+
+/// `secrets.json`. Brought over ssh's standard input, never in user-data or argv.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentSecrets {
+    /// Password of the user of Redis that this machine is.
+    pub redis_password: String,
+    /// That user.
+    pub redis_user: String,
+}
+
+impl fmt::Debug for AgentSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgentSecrets(..)")
+    }
+}
+
+impl AgentConfig {
+    /// URL of the store, with the password: never log it, never put it into argv.
+    #[must_use]
+    pub fn redis_url(&self, secrets: &AgentSecrets) -> String {
+        let host = match self.redis_address {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => format!("[{address}]"),
+        };
+        // Letters and digits only (checked where secrets are read), so nothing needs to be escaped.
+        format!("redis://{}:{}@{host}:{}", secrets.redis_user, secrets.redis_password, self.redis_port)
+    }
+}

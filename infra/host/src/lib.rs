@@ -1,0 +1,18 @@
+//! One machine: how it is reached over ssh, what is wanted of it (a [`Manifest`]), and how it is brought there.
+//!
+//! Operator's side: [`remote`]. Droplet's side: `converge` (resources: check -> diff -> apply, so dry-run and drift come
+//! free) over an [`init`] (systemd, or our own supervisor on the local cloud). [`layout`] says where things are.
+
+pub mod agent;
+pub mod init;
+pub mod layout;
+pub mod manifest;
+pub mod remote;
+pub mod running;
+
+pub use agent::{AgentConfig, AgentSecrets};
+pub use init::{Init, InitError, ServiceStatus};
+pub use layout::Layout;
+pub use manifest::{Content, Manifest, Resource, ServiceUnit};
+pub use remote::{Output, Remote, RemoteError};
+pub use running::{Releases, Running, Standing};

@@ -1,0 +1,44 @@
+//! The command line as typed.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+
+/// Provisions, configures, deploys to, watches and scales the droplets of a fleet.
+#[derive(Debug, Parser)]
+#[command(name = "sluice-infra", version, after_help = "\
+Start with `sluice-infra init`, then `sluice-infra up`: it plans, asks, applies, configures and says where the edge is.
+
+Exit codes: 0 done, 1 failed, 2 there are changes (plan, drift, --dry-run), 3 done in part, 4 a quota or the budget is in the way, 5 the cloud does not answer.")]
+pub(crate) struct Args {
+    /// What is common to all commands.
+    #[command(flatten)]
+    pub(crate) common: Common,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What is common to all commands.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The file that describes the fleet; its folder also holds `.sluice-infra`, with state, keys and audit log
+    #[arg(short, long, global = true, env = "SLUICE_INFRA_FILE", value_name = "FILE", default_value = "infra.toml")]
+    pub(crate) file: PathBuf,
+
+    /// Print JSON, one document or one line per event
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do. One file of `commands` each.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a first infra.toml and the routers' folder
+    Init(commands::init::Args),
+    /// Check infra.toml; every fault at once, each with its place
+    Validate(commands::validate::Args),
+}

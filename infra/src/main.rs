@@ -1,0 +1,20 @@
+//! `sluice-infra`: provisions, configures, deploys to, watches and scales the droplets of a fleet.
+//!
+//! Top down: arguments, log, one command, an exit code. What a command does stands in its own file of `commands`; what
+//! they share (the file of the fleet, its cloud, its folder of state, how results are printed) in `context`.
+
+mod args;
+mod commands;
+mod context;
+mod exit;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Args;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    exit::of(commands::run(args))
+}
