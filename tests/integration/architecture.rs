@@ -8,7 +8,8 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package};
 
 /// Who may use which of our crates in what it ships. A crate that is not here may use none.
 const USES: &[(&str, &[&str])] = &[
-    ("sluice-policy", &["sluice-model"]),
+    ("sluice-document", &["sluice-model"]),
+    ("sluice-policy", &["sluice-document", "sluice-model"]),
     ("sluice-state", &["sluice-model"]),
     ("sluice-alert", &["sluice-model"]),
     ("sluice-wasm", &["sluice-model"]),
@@ -18,6 +19,7 @@ const USES: &[(&str, &[&str])] = &[
         "sluice-control",
         &[
             "sluice-alert",
+            "sluice-document",
             "sluice-flagd",
             "sluice-model",
             "sluice-policy",
@@ -26,13 +28,17 @@ const USES: &[(&str, &[&str])] = &[
             "sluice-wasm",
         ],
     ),
-    ("sluice-admin", &["sluice-control", "sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot"]),
+    (
+        "sluice-admin",
+        &["sluice-control", "sluice-document", "sluice-flagd", "sluice-model", "sluice-policy", "sluice-snapshot"],
+    ),
     (
         "sluice",
         &[
             "sluice-admin",
             "sluice-alert",
             "sluice-control",
+            "sluice-document",
             "sluice-model",
             "sluice-plugin-build",
             "sluice-policy",
@@ -63,6 +69,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 /// Crates that may not name these: they neither wait nor read a clock, a file or a socket.
 const PURE: &[(&str, &[&str])] = &[
     ("sluice-model", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile"]),
+    ("sluice-document", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile"]),
     ("sluice-policy", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile"]),
     ("sluice-wasm", &["tokio", "tokio-util", "hyper"]),
     ("sluice-flagd", &["tokio", "tokio-util", "hyper", "tracing", "rustix", "tempfile", "rand"]),

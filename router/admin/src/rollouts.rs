@@ -195,7 +195,7 @@ fn sign(context: &Shared, name: &str, wish: &Wish) -> Result<Signed, ApiError> {
     };
     let lasts = match &wish.lasts {
         None => OVERRIDE_DEFAULT,
-        Some(text) => sluice_policy::duration(text)
+        Some(text) => sluice_document::units::duration(text)
             .map_err(|fault| ApiError::Invalid(format!("`for` is no time such as 30m or 2h: {fault}")))?,
     };
     let signed = context.handle.sign_override(name, variant, lasts)?;

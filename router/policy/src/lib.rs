@@ -8,7 +8,6 @@
 
 pub mod diff;
 pub mod explain;
-pub mod fault;
 pub mod filter;
 pub mod limits;
 pub mod location;
@@ -28,11 +27,9 @@ mod outcome;
 mod query;
 mod read;
 mod table;
-mod units;
 
 pub use diff::Diff;
 pub use explain::Explanation;
-pub use fault::{Fault, Faults};
 pub use filter::Filters;
 pub use limits::{ErrorPage, RateLimit, RouteLimits};
 pub use pattern::Pattern;
@@ -45,19 +42,10 @@ pub use process::{
     AccessLog, AdminConfig, ChainTrace, EncodedSlash, Folders, ListenerConfig, ProcessConfig, ProcessLimits, Secret,
     SinkConfig, SinkKind, SmtpConfig, SmtpEncryption, StoreConfig, StoreUrl, Underscores,
 };
-pub use read::{nearest, parse, parse_plugin_tests, parse_process};
+pub use read::{parse, parse_plugin_tests, parse_process};
 pub use route::{
     Builtin, Found, HostPattern, Match, NameValue, PathPattern, RequestLine, Retries, Route, Target, Timeouts,
     ValuePattern, WeightedUpstream,
 };
-pub use units::{UnitFault, duration};
+pub use sluice_document::{Fault, Faults, Source};
 pub use upstream::{Balance, Protocol, Servers, StaticServer, Upstream};
-
-/// One file as it was read from disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Name shown in faults, e.g. `routes.d/demo.toml`; files are read in the order of their names.
-    pub file: String,
-    /// The whole text.
-    pub text: String,
-}

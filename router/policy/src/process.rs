@@ -326,7 +326,7 @@ impl fmt::Debug for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => f.write_str("Embedded"),
-            Self::Redis(url) => write!(f, "Redis({:?})", crate::fault::mask_credentials(url)),
+            Self::Redis(url) => write!(f, "Redis({:?})", sluice_document::fault::mask_credentials(url)),
         }
     }
 }

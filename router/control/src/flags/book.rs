@@ -146,7 +146,7 @@ impl FlagBook {
     #[must_use]
     pub fn nearest(&self, key: &str) -> Option<&str> {
         let known: Vec<&str> = self.index.keys().map(String::as_str).collect();
-        sluice_policy::nearest(key, &known)
+        sluice_document::nearest(key, &known)
     }
 
     fn flags_of(&self, key: &str) -> Option<&FlagSet> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use sluice_document::fault::excerpt_at;
 use sluice_flagd::{DocumentFault, FlagFault};
-use sluice_policy::fault::excerpt_at;
 
 use super::book::Definition;
 use super::{FLAGS_PREFIX, edit};

@@ -11,11 +11,11 @@ mod upstream;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use sluice_document::units::duration_text;
 use sluice_model::field::Field;
 
 use crate::limits::{ErrorPage, PagePart};
 use crate::policy::Policy;
-use crate::units::duration_text;
 
 /// One item of a policy.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,12 +1,12 @@
 //! A plugin as data.
 
 use serde_json::{Value, json};
+use sluice_document::units::{duration_text, size_text};
 use sluice_model::weight::BasisPoints;
 
 use crate::plugin::{
     Budget, FailurePolicy, Grants, Limits, LoadFailure, OnFailure, Plugin, PluginBreaker, Release, TrialMode, TrialSpec,
 };
-use crate::units::{duration_text, size_text};
 
 pub(super) fn describe(plugin: &Plugin) -> Value {
     let Plugin { name: _, file, config, grants, limits, on_failure, breaker, release } = plugin;

@@ -1,12 +1,12 @@
 //! A route as data.
 
 use serde_json::{Value, json};
+use sluice_document::units::{duration_text, size_text};
 
 use super::{fields, filters};
 use crate::limits::{RateLimit, RouteLimits};
 use crate::policy::Policy;
 use crate::route::{Retries, Route, Target, Timeouts, WeightedUpstream};
-use crate::units::{duration_text, size_text};
 
 pub(super) fn describe(policy: &Policy, route: &Route) -> Value {
     let Route { name: _, hosts, matches, chain, rollout, target, timeouts, retries, filters, limits, error_pages } =

@@ -1,9 +1,9 @@
 //! An upstream as data.
 
 use serde_json::{Value, json};
+use sluice_document::units::duration_text;
 
 use super::{fields, range};
-use crate::units::duration_text;
 use crate::upstream::{
     Balance, Breaker, Ejection, HealthCheck, Protocol, RetryBudget, Servers, StaticServer, Upstream,
 };

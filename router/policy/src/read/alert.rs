@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::{Keys, entries};
+use sluice_document::reader::{Named, Place, Reader, Value};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::{choice, duration, integer, list, millis, name_text, number, text_up_to, unique};
 use sluice_model::alert::ALERT_COOLDOWN_MS;
 use sluice_model::alert_rule::{AlertRule, Condition, Metric};
 
 use super::Scope;
-use super::keys::{Keys, entries};
-use super::reader::{Named, Place, Reader, Value};
-use super::shape::{Form, Key, Rule, Shape};
 use super::sink::SINKS_MAX;
-use super::values::{choice, duration, integer, list, millis, name_text, number, text_up_to, unique};
 
 /// Most alert rules of one file; each is looked at every second, for every route.
 pub(crate) const ALERT_RULES_MAX: usize = 256;

@@ -4,13 +4,13 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use http::HeaderName;
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, HEADER_NAME, Key, METHOD, Shape};
+use sluice_document::values::{boolean, duration, filled_list, one_or_more, text, unique};
 
-use super::keys::Keys;
 use super::matching::method;
-use super::reader::{Named, Place, Reader, Value, quoted};
 use super::servers::{host_and_port, is_host};
-use super::shape::{Form, HEADER_NAME, Key, METHOD, Shape};
-use super::values::{boolean, duration, filled_list, one_or_more, text, unique};
 use crate::filter::{Cors, OriginPattern};
 
 /// Most origins of one route; the bound of the Gateway API.

@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 
 use http::HeaderValue;
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{boolean, text, text_up_to};
 
-use super::keys::Keys;
-use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
-use super::shape::{Form, Key, Shape};
 use super::status;
-use super::values::{boolean, text, text_up_to};
 use crate::limits::{ERROR_PAGE_TYPE_DEFAULT, ErrorPage, PagePart};
 
 /// Largest page; it is held in memory and copied into answers.

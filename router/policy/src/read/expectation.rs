@@ -2,17 +2,17 @@
 
 use http::uri::Uri;
 use http::{HeaderMap, HeaderName, Method};
+use sluice_document::keys::Keys;
+use sluice_document::names::Names;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, METHOD, PATH, Rule, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, expected, integer, one_or_more, text};
 use toml::de::DeValue;
 
 use super::Scope;
 use super::header_edits::{LINES_MAX, header_value};
-use super::keys::Keys;
 use super::matching::method;
-use super::names::Names;
-use super::reader::{Named, Reader, Value, quoted};
-use super::shape::{Form, Key, METHOD, PATH, Rule, Shape};
 use super::status::STATUS_RANGE;
-use super::values::{TEXT_BYTES_MAX, expected, integer, one_or_more, text};
 use crate::filter::Scheme;
 use crate::outcome::{Outcome, TestRequest};
 use crate::path::normalise;

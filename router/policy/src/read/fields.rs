@@ -1,10 +1,9 @@
 //! Lists of fields that tell clients apart: sticky keys, keys of a hash, keys of a rate limit.
 
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::Form;
+use sluice_document::values::{one_or_more, text, unique};
 use sluice_model::field::Field;
-
-use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::Form;
-use super::values::{one_or_more, text, unique};
 
 /// Most fields of one key.
 pub(crate) const KEY_FIELDS_MAX: usize = 8;

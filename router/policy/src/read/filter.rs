@@ -1,17 +1,17 @@
 //! The filters of a route: read from the route's own table, checked against each other and against its matches.
 
 use http::HeaderName;
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, HEADER_NAME, Key, Shape};
+use sluice_document::values::{boolean, name_text, one_or_more, percent, unique};
 use sluice_model::weight::BasisPoints;
 use toml::de::DeValue;
 
 use super::cors::{NAMES_MAX, header_names};
 use super::header_edits::Message;
-use super::keys::Keys;
 use super::matching::MatchDraft;
 use super::path_change::{self, Placed};
-use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::{Form, HEADER_NAME, Key, Shape};
-use super::values::{boolean, name_text, one_or_more, percent, unique};
 use super::{Scope, cors, header_edits};
 use crate::filter::{Compare, Cors, Filters, HeaderEdits, Mirror, Redirect, Rewrite};
 use crate::route::PathPattern;

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use http::{HeaderName, HeaderValue};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, HEADER_NAME, Key, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, expected, list, one_or_more, text};
 use toml::de::DeValue;
 
-use super::keys::Keys;
-use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::{Form, HEADER_NAME, Key, Shape};
-use super::values::{TEXT_BYTES_MAX, expected, list, one_or_more, text};
 use crate::filter::HeaderEdits;
 
 /// Most names under each of `set`, `add` and `remove`; the bound of the Gateway API.

@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::keys::Keys;
-use super::reader::{Named, Reader, Value, quoted};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{duration, integer, text};
+
 use super::servers::{host_and_port, is_host};
-use super::shape::{Form, Key, Shape};
 use super::status;
-use super::values::{duration, integer, text};
 use crate::upstream::{Breaker, Ejection, HealthCheck, RetryBudget};
 
 /// What an interval or a pause may be: from what a timer can tell apart to an hour.

@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{FIELD, Form, Key, Shape};
+use sluice_document::values::{duration, integer, size};
+
 use super::fields;
-use super::keys::Keys;
-use super::reader::{Reader, Value};
-use super::shape::{FIELD, Form, Key, Shape};
-use super::values::{duration, integer, size};
 use crate::limits::{RATE_PERIOD_DEFAULT, RateLimit, RouteLimits};
 
 /// Bytes of a body, up to 1 TiB: whoever needs more leaves the limit out.

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{choice, list, text};
 
-use super::keys::Keys;
-use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::{Form, Key, Shape};
-use super::values::{choice, list, text};
 use crate::process::{EncodedSlash, ListenerConfig, Underscores};
 
 /// Most ranges of peers that are believed; each is compared with every new connection.

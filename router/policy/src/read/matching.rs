@@ -1,13 +1,13 @@
 //! `hosts` and `match` of a route.
 
 use http::{HeaderName, HeaderValue, Method};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, METHOD, PATH, PATTERN, Rule, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, expected, one_or_more, text, unique};
 use toml::de::DeValue;
 
-use super::keys::Keys;
 use super::pattern::pattern;
-use super::reader::{Named, Place, Reader, Value, quoted};
-use super::shape::{Form, Key, METHOD, PATH, PATTERN, Rule, Shape};
-use super::values::{TEXT_BYTES_MAX, expected, one_or_more, text, unique};
 use crate::path::normalise;
 use crate::process::EncodedSlash;
 use crate::route::{HostPattern, Match, NameValue, PathPattern, ValuePattern};

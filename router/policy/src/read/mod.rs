@@ -12,11 +12,9 @@ mod fields;
 mod filter;
 mod header_edits;
 mod health;
-mod keys;
 mod limits;
 mod listener;
 mod matching;
-mod names;
 mod path_change;
 mod pattern;
 mod plugin;
@@ -24,33 +22,31 @@ pub(crate) mod plugin_tests;
 pub(crate) mod process;
 mod process_limits;
 mod reach;
-mod reader;
 mod rollout;
 mod route;
 mod secret;
 mod servers;
-pub(crate) mod shape;
 mod sink;
 mod status;
 mod target;
 mod timing;
 mod upstream;
-pub(crate) mod values;
 
 #[cfg(test)]
 mod tests;
 
+use sluice_document::keys::{Keys, entries};
+use sluice_document::names::{Index, Names};
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::list;
+
 use self::alert::AlertDraft;
 use self::error_page::ErrorPageDraft;
 use self::expectation::TestDraft;
-use self::keys::{Keys, entries};
-use self::names::{Index, Names};
 use self::plugin::PluginDraft;
-pub use self::reader::nearest;
-use self::reader::{Reader, Value};
 use self::rollout::RolloutDraft;
 use self::route::RouteDraft;
-use self::shape::{Form, Key, Shape};
 use crate::plugin_tests::PluginTests;
 use crate::policy::Policy;
 use crate::process::ProcessConfig;
@@ -221,8 +217,7 @@ impl Declared {
         }
         if let Some(array) = root.find("tests") {
             let names = &mut self.test_names;
-            let tests =
-                values::list(reader, array, ENTRIES_MAX, |reader, value| expectation::read(reader, names, value));
+            let tests = list(reader, array, ENTRIES_MAX, |reader, value| expectation::read(reader, names, value));
             self.tests.extend(tests.into_iter().flatten());
         }
         root.finish(reader);
@@ -230,7 +225,7 @@ impl Declared {
 
     fn read_routes<'d>(&mut self, reader: &mut Reader<'_>, array: &'d Value<'d>) {
         let names = &mut self.route_names;
-        let routes = values::list(reader, array, ENTRIES_MAX, |reader, value| route::read(reader, names, value));
+        let routes = list(reader, array, ENTRIES_MAX, |reader, value| route::read(reader, names, value));
         self.routes.extend(routes.into_iter().flatten());
     }
 

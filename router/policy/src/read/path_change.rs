@@ -3,14 +3,14 @@
 use std::ops::RangeInclusive;
 
 use http::HeaderValue;
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, HOST, Key, PATH, Rule, Shape};
+use sluice_document::values::{choice, integer, text};
 
-use super::keys::Keys;
 use super::matching::{normal_path, without_slash};
-use super::reader::{Named, Place, Reader, Value, quoted};
 use super::servers::{host_and_port, is_host};
-use super::shape::{Form, HOST, Key, PATH, Rule, Shape};
 use super::status::STATUS_RANGE;
-use super::values::{choice, integer, text};
 use crate::filter::{PathChange, Redirect, Rewrite, Scheme};
 
 /// Statuses of a redirect (RFC 9110 section 15.4); the first keeps the method in no browser, the last two in all.

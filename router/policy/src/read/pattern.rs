@@ -1,7 +1,8 @@
 //! Regular expressions of matches.
 
-use super::reader::{Named, Reader, Value, quoted};
-use super::values::text;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::values::text;
+
 use crate::pattern::{Pattern, PatternFault};
 
 /// Most regular expressions in all files together. Those of paths are tried one after the other, and each may take the

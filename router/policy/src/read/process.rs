@@ -3,16 +3,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use sluice_document::keys::{Keys, entries};
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{boolean, choice, filled_list, list, name_text, percent, text, unique};
 use toml::de::DeValue;
 
-use super::keys::{Keys, entries};
 use super::listener::{self, ADDRESS, ADDRESS_RANGE, PlacedAddress, address, address_range};
 use super::process_limits;
-use super::reader::{Named, Place, Reader, Value, quoted};
 use super::secret;
-use super::shape::{Form, Key, Shape};
 use super::sink;
-use super::values::{boolean, choice, filled_list, list, name_text, percent, text, unique};
 use crate::process::{
     AccessLog, AdminConfig, ChainTrace, Folders, ProcessConfig, Secret, SinkConfig, StoreConfig, StoreUrl,
 };

@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::keys::Keys;
-use super::reader::{Reader, Value};
-use super::shape::{Form, Key, Shape};
-use super::values::{duration, integer, size};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{duration, integer, size};
+
 use crate::process::{CONNECTIONS_MAX_MAX, ProcessLimits, WORKERS_MAX};
 
 /// What a time limit may be: from the resolution of a timer to an hour.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use http::{HeaderName, Method};
+use sluice_document::reader::{Reader, quoted};
 
 use super::matching::MatchDraft;
-use super::reader::{Reader, quoted};
 use super::route::RouteDraft;
 use crate::route::{HostPattern, Match, NameValue, PathPattern};
 

@@ -1,13 +1,14 @@
 //! `[[routes]]`: one route, first by itself, then with its names resolved.
 
+use sluice_document::keys::Keys;
+use sluice_document::names::Names;
+use sluice_document::reader::{Named, Place, Reader, Value};
+use sluice_document::shape::{Form, HOST, Key, Rule, Shape};
+use sluice_document::values::{list, name_text, one_or_more, unique};
+
 use super::filter::{self, FiltersDraft};
-use super::keys::Keys;
 use super::matching::{self, MatchDraft};
-use super::names::Names;
-use super::reader::{Named, Place, Reader, Value};
-use super::shape::{Form, HOST, Key, Rule, Shape};
 use super::target::{self, TargetDraft};
-use super::values::{list, name_text, one_or_more, unique};
 use super::{Scope, cors, header_edits, limits, path_change, timing};
 use crate::limits::RouteLimits;
 use crate::route::{HostPattern, Retries, Route, Timeouts};

@@ -1,12 +1,12 @@
 //! Where a secret stands: in an environment variable or in a file of its own, never in the file that is read.
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::text;
 use toml::de::DeValue;
 
-use super::keys::Keys;
 use super::process::{VARIABLE, variable};
-use super::reader::{Reader, Value};
-use super::shape::{Form, Key, Rule, Shape};
-use super::values::text;
 use crate::process::Secret;
 
 pub(crate) const SHAPE: Shape = Shape::new(

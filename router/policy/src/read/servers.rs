@@ -3,13 +3,13 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, HOST_AND_PORT, Key, Shape};
+use sluice_document::values::{duration, filled_list, integer, name_text, text, unique};
 use toml::de::DeValue;
 
-use super::keys::Keys;
 use super::matching::is_host_name;
-use super::reader::{Named, Reader, Value, quoted};
-use super::shape::{Form, HOST_AND_PORT, Key, Shape};
-use super::values::{duration, filled_list, integer, name_text, text, unique};
 use crate::upstream::{DNS_REFRESH_DEFAULT, SERVER_WEIGHT_DEFAULT, Servers, StaticServer};
 
 /// Most servers listed in one upstream.

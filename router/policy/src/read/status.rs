@@ -2,11 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::Form;
+use sluice_document::values::{expected, filled_list, integer, text};
 use toml::de::DeValue;
-
-use super::reader::{Named, Reader, Value, quoted};
-use super::shape::Form;
-use super::values::{expected, filled_list, integer, text};
 
 /// Statuses as such (RFC 9110 section 15).
 pub(crate) const STATUS_RANGE: RangeInclusive<u64> = 100..=599;

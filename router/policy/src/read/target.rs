@@ -2,13 +2,13 @@
 
 use std::ops::RangeInclusive;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{expected, filled_list, integer, name_text, unique};
 use toml::de::DeValue;
 
 use super::Scope;
-use super::keys::Keys;
-use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
-use super::shape::{Form, Key, Shape};
-use super::values::{expected, filled_list, integer, name_text, unique};
 use crate::route::{Builtin, Target, WeightedUpstream};
 
 /// Most upstreams of one route; the bound of the Gateway API.

@@ -3,11 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::keys::Keys;
-use super::reader::{Reader, Value};
-use super::shape::{Form, Key, Shape};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{duration, filled_list, integer};
+
 use super::status::{STATUS_RANGE, STATUSES_MAX};
-use super::values::{duration, filled_list, integer};
 use crate::route::{RETRY_ATTEMPTS_MAX, Retries, Timeouts};
 
 /// What a timeout may be: from the resolution of a timer to a day.

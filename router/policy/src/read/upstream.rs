@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value};
+use sluice_document::shape::{FIELD, Form, HOST_AND_PORT, Key, Rule, Shape};
+use sluice_document::values::{choice, duration, integer};
 use toml::de::DeValue;
 
-use super::keys::Keys;
-use super::reader::{Named, Reader, Value};
-use super::shape::{FIELD, Form, HOST_AND_PORT, Key, Rule, Shape};
-use super::values::{choice, duration, integer};
 use super::{fields, health, servers};
 use crate::upstream::{Balance, CONNECTIONS_MAX_MAX, Protocol, Upstream};
 

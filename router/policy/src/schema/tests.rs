@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use jsonschema::Validator;
 use serde_json::Value;
+use sluice_document::shape::{Form, Need, Rule, Shape};
 
 use super::{plugin_tests, process, routes};
-use crate::read::shape::{Form, Need, Rule, Shape};
 use crate::read::{SHAPE as ROUTES, plugin_tests as plugin_tests_file, process as process_file};
 use crate::{Source, parse, parse_plugin_tests, parse_process, reference};
 

@@ -48,7 +48,7 @@ pub(crate) struct UnsilenceArgs {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let parsed = sluice_policy::duration(text).map_err(|fault| fault.to_string())?;
+    let parsed = sluice_document::units::duration(text).map_err(|fault| fault.to_string())?;
     if parsed.as_secs() == 0 { Err("at least 1s".to_owned()) } else { Ok(parsed) }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 use sluice_control::{FlagChange, document_faults, flag_changes};
-use sluice_policy::fault::excerpt_at;
+use sluice_document::fault::excerpt_at;
 
 use super::change::lines;
 use super::part;

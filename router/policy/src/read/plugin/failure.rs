@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, duration, integer};
 use toml::de::DeValue;
 
-use super::super::keys::Keys;
-use super::super::reader::{Reader, Value, choice_hint, quoted};
-use super::super::shape::{Form, Key, Shape};
-use super::super::values::{TEXT_BYTES_MAX, duration, integer};
 use crate::plugin::{
     BREAKER_FAILURES_MAX, CLOSED_STATUS_DEFAULT, FailurePolicy, LoadFailure, OnFailure, PluginBreaker, QUARANTINE_MAX,
     QUARANTINE_MIN,

@@ -1,9 +1,10 @@
 //! `grants` of a plugin: what it may do, and which state it may be told.
 
-use super::super::keys::Keys;
-use super::super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
-use super::super::shape::{Form, Key, Shape};
-use super::super::values::{boolean, list, text, unique};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{boolean, list, text, unique};
+
 use crate::plugin::Grants;
 
 /// Most state patterns granted to one plugin.

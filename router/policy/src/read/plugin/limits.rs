@@ -3,17 +3,17 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Reader, Value};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::units::size_text;
+use sluice_document::values::{duration, integer, size};
 use sluice_model::plugin::memory_soft;
 
-use super::super::keys::Keys;
-use super::super::reader::{Reader, Value};
-use super::super::shape::{Form, Key, Shape};
-use super::super::values::{duration, integer, size};
 use crate::plugin::{
     ALERTS_PER_MINUTE_MAX, BODY_BYTES_MAX, CPU_MAX, CPU_MIN, LOG_LINES_PER_SECOND_MAX, Limits, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN,
 };
-use crate::units::size_text;
 
 const MEMORY_RANGE: RangeInclusive<u64> = MEMORY_BYTES_MIN..=MEMORY_BYTES_MAX;
 const CPU_RANGE: RangeInclusive<Duration> = CPU_MIN..=CPU_MAX;

@@ -6,13 +6,13 @@ pub(crate) mod limits;
 pub(crate) mod release;
 
 use serde_json::{Map, Number, Value as Json};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{expected, text, unless_false};
 use toml::de::DeValue;
 
 use super::Scope;
-use super::keys::Keys;
-use super::reader::{Named, Reader, Value, quoted};
-use super::shape::{Form, Key, Shape};
-use super::values::{expected, text, unless_false};
 use crate::plugin::{Plugin, PluginBreaker};
 
 /// Largest config, as JSON; it is copied into every instance.

@@ -3,12 +3,12 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Place, Reader, Value};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::{choice, duration, integer, percent, unless_false};
 use sluice_model::weight::BasisPoints;
 
-use super::super::keys::Keys;
-use super::super::reader::{Place, Reader, Value};
-use super::super::shape::{Form, Key, Rule, Shape};
-use super::super::values::{choice, duration, integer, percent, unless_false};
 use crate::plugin::{
     BUDGET_CALLS_MIN_MAX, Budget, CALL_P99_MAX, CALL_P99_MIN, OBSERVATION_MAX, OBSERVATION_MIN, Release, TRIAL_DEFAULT,
     TRIAL_SHARE_DEFAULT, TrialMode, TrialSpec,

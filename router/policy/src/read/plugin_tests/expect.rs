@@ -2,12 +2,12 @@
 
 use std::ops::RangeInclusive;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, boolean, expected, integer, list, text};
 use toml::de::DeValue;
 
-use super::super::keys::Keys;
-use super::super::reader::{Named, Reader, Value, choice_hint, quoted};
-use super::super::shape::{Form, Key, Shape};
-use super::super::values::{TEXT_BYTES_MAX, boolean, expected, integer, list, text};
 use super::request::BODY_TEXT_BYTES_MAX;
 use crate::plugin_tests::CaseExpect;
 

@@ -6,18 +6,18 @@ pub(crate) mod request;
 use std::collections::HashMap;
 
 use serde_json::{Map, Value as Json};
+use sluice_document::keys::{Keys, entries};
+use sluice_document::names::Names;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{FIELD, Form, Key, Shape};
+use sluice_document::values::{expected, filled_list, integer, list, text};
 use sluice_model::field::Field;
 use sluice_model::weight::BasisPoints;
 use toml::de::DeValue;
 
 use super::fields;
-use super::keys::{Keys, entries};
-use super::names::Names;
 use super::plugin::grants::state_key;
 use super::plugin::{self, grants, limits};
-use super::reader::{Named, Reader, Value, quoted};
-use super::shape::{FIELD, Form, Key, Shape};
-use super::values::{expected, filled_list, integer, list, text};
 use crate::plugin::Plugin;
 use crate::plugin_tests::{NOW_MS_DEFAULT, PluginCase, PluginTests};
 use crate::policy::{Policy, Rollout};

@@ -4,14 +4,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::ops::RangeInclusive;
 
 use http::{Method, StatusCode};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, METHOD, Rule, Shape};
+use sluice_document::values::{TEXT_BYTES_MAX, boolean, integer, text, text_up_to};
 
 use super::super::expectation::{HEADERS_MAX, headers, url};
 use super::super::header_edits::LINES_MAX;
-use super::super::keys::Keys;
 use super::super::matching::method;
-use super::super::reader::{Named, Reader, Value, quoted};
-use super::super::shape::{Form, Key, METHOD, Rule, Shape};
-use super::super::values::{TEXT_BYTES_MAX, boolean, integer, text, text_up_to};
 use crate::plugin_tests::{BodyContent, CHUNK_BYTES_DEFAULT, CaseBody, CaseRequest, CaseResponse};
 
 /// Longest text of a body, or of an expected one.

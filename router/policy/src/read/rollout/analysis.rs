@@ -3,15 +3,15 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::{choice, duration, filled_list, integer, millis, number, percent, text, unique};
 use sluice_model::analysis::{Analysis, CounterCheck, FAILURES_MAX, LatencyCheck, NoData, OnFailure, SuccessRate};
 use sluice_model::stats::{LATENCY_BOUNDS_MICROS, WINDOW_MS};
 
 use crate::plugin::Plugin;
 use crate::read::Scope;
-use crate::read::keys::Keys;
-use crate::read::reader::{Named, Reader, Value, quoted};
-use crate::read::shape::{Form, Key, Rule, Shape};
-use crate::read::values::{choice, duration, filled_list, integer, millis, number, percent, text, unique};
 
 /// Most checks of one kind.
 pub(crate) const CHECKS_MAX: usize = sluice_model::analysis::CHECKS_MAX;

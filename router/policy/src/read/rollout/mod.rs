@@ -1,5 +1,9 @@
 //! `[rollouts.NAME]`: the sticky key, the variants and their upstreams, the weight to begin with, and the plan.
 
+use sluice_document::keys::{Keys, entries};
+use sluice_document::reader::{Named, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{FIELD, Form, Key, Shape};
+use sluice_document::values::{list, name_text, percent};
 use sluice_model::field::Field;
 use sluice_model::plan::Plan;
 use sluice_model::weight::BasisPoints;
@@ -8,10 +12,6 @@ use self::analysis::AnalysisDraft;
 use self::steps::StepDraft;
 use super::Scope;
 use super::fields;
-use super::keys::{Keys, entries};
-use super::reader::{Named, Reader, Value, choice_hint, quoted};
-use super::shape::{FIELD, Form, Key, Shape};
-use super::values::{list, name_text, percent};
 use crate::plugin::Plugin;
 use crate::policy::Rollout;
 

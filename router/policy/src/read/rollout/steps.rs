@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use sluice_document::keys::{Keys, entries};
+use sluice_document::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::{choice, duration, millis, percent};
 use sluice_model::plan::{Gate, Step};
 use sluice_model::slots::Share;
 use sluice_model::weight::{BasisPoints, SLOTS};
 
 use super::VARIANTS_MAX;
-use crate::read::keys::{Keys, entries};
-use crate::read::reader::{Named, Place, Reader, Value, choice_hint, quoted};
-use crate::read::shape::{Form, Key, Rule, Shape};
-use crate::read::values::{choice, duration, millis, percent};
 
 /// Most steps of a plan.
 pub(crate) const STEPS_MAX: usize = sluice_model::plan::STEPS_MAX;

@@ -1,11 +1,12 @@
 //! `[alerts.sinks.NAME]` of `sluice.toml`: where alerts are told.
 
-use super::keys::Keys;
-use super::reader::{Named, Reader, Value};
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Reader, Value};
+use sluice_document::shape::{Form, Key, Rule, Shape};
+use sluice_document::values::text;
+
 use super::secret;
 use super::servers::{host_and_port, is_host};
-use super::shape::{Form, Key, Rule, Shape};
-use super::values::text;
 use crate::process::{SinkConfig, SinkKind};
 
 pub(crate) mod smtp;

@@ -3,13 +3,14 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
+use sluice_document::keys::Keys;
+use sluice_document::reader::{Named, Place, Reader, Value, quoted};
+use sluice_document::shape::{Form, Key, Shape};
+use sluice_document::values::{choice, integer, one_or_more, text, unique};
+
 use crate::process::{Secret, SmtpConfig, SmtpEncryption};
-use crate::read::keys::Keys;
-use crate::read::reader::{Named, Place, Reader, Value, quoted};
 use crate::read::secret;
 use crate::read::servers::is_host;
-use crate::read::shape::{Form, Key, Shape};
-use crate::read::values::{choice, integer, one_or_more, text, unique};
 
 /// Most recipients of one sink; more are a mailing list.
 pub(crate) const RECIPIENTS_MAX: usize = 32;

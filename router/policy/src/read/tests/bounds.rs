@@ -1,11 +1,13 @@
 //! Every bound: as much as it allows is read, one more is a fault.
 
+use sluice_document::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
+use sluice_document::values::{NAME_BYTES_MAX, TEXT_BYTES_MAX};
+
 use super::{only_fault, parse_one, source};
 use crate::plugin::{ALERTS_PER_MINUTE_MAX, BREAKER_FAILURES_MAX, BUDGET_CALLS_MIN_MAX, LOG_LINES_PER_SECOND_MAX};
-use crate::read::reader::{FAULTS_PER_FILE_MAX, SOURCE_BYTES_MAX};
 use crate::read::{
     ENTRIES_MAX, alert, cors, error_page, expectation, fields, filter, header_edits, listener, matching, pattern,
-    plugin, process, rollout, route, servers, sink, status, target, values,
+    plugin, process, rollout, route, servers, sink, status, target,
 };
 use crate::{parse, parse_process};
 
@@ -85,11 +87,11 @@ fn a_route_has_a_bounded_number_of_combinations() {
 #[test]
 fn texts_names_and_numbers_are_bounded() {
     let name = |length: usize| format!("[upstreams.{}]\nservers = [\"a:1\"]", "n".repeat(length));
-    holds(values::NAME_BYTES_MAX, "is no name", name);
-    holds(values::TEXT_BYTES_MAX, "longer than 1024 bytes", |length| {
+    holds(NAME_BYTES_MAX, "is no name", name);
+    holds(TEXT_BYTES_MAX, "longer than 1024 bytes", |length| {
         route(&format!("match.query = {{ a = \"{}\" }}", "v".repeat(length)))
     });
-    holds(values::TEXT_BYTES_MAX, "longer than 1024 bytes", |length| {
+    holds(TEXT_BYTES_MAX, "longer than 1024 bytes", |length| {
         route(&format!("match.query = {{ {} = \"v\" }}", "a".repeat(length)))
     });
     holds(crate::route::RETRY_ATTEMPTS_MAX as usize, "out of range", |attempts| {

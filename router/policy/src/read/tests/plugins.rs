@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use sluice_document::units::{duration_text, size_text};
 use sluice_model::plugin::memory_soft;
 use sluice_model::weight::BasisPoints;
 
 use super::vocabulary::FULL;
 use super::{only_fault, parse_one};
-use crate::units::{duration_text, size_text};
 use crate::{
     Budget, FailurePolicy, Grants, Limits, LoadFailure, OnFailure, Plugin, PluginBreaker, Release, TrialMode, TrialSpec,
 };

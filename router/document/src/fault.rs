@@ -1,4 +1,4 @@
-//! Faults: what is wrong with a file, where, and how to put it right. Made by `read`, shown by whoever asked for it.
+//! Faults: what is wrong with a file, where, and how to put it right. Made by the reader, shown by whoever asked for it.
 
 use std::fmt;
 use std::ops::Range;
@@ -37,7 +37,7 @@ pub struct Faults(pub Vec<Fault>);
 
 impl Fault {
     /// A fault at the bytes `span` of `source`.
-    pub(crate) fn at(source: &Source, span: Range<usize>, message: String, hint: Option<String>) -> Self {
+    pub fn at(source: &Source, span: Range<usize>, message: String, hint: Option<String>) -> Self {
         let text = source.text.as_str();
         let start = text.floor_char_boundary(span.start);
         let end = text.floor_char_boundary(span.end).max(start);
@@ -77,7 +77,7 @@ fn printable(character: char) -> char {
 }
 
 /// Hides the user part of a URL (`redis://user:password@host`) behind as many asterisks, so that columns stay.
-pub(crate) fn mask_credentials(line: &str) -> String {
+pub fn mask_credentials(line: &str) -> String {
     let Some(end) = line.rfind('@') else { return line.to_owned() };
     let scheme = line[..end].find("://").map(|at| at + "://".len());
     let start = scheme.or_else(|| line[..end].find(['"', '\'']).map(|at| at + 1)).unwrap_or(0);

@@ -10,9 +10,9 @@ use crate::fault::Fault;
 use crate::{Faults, Source};
 
 /// Largest file that is read; the largest real policy files have some thousand routes in a tenth of it.
-pub(crate) const SOURCE_BYTES_MAX: usize = 1 << 20;
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
 /// Faults kept for one file; whoever has more begins with these.
-pub(crate) const FAULTS_PER_FILE_MAX: usize = 100;
+pub const FAULTS_PER_FILE_MAX: usize = 100;
 /// Longest word for which a similar one is sought.
 const SIMILAR_BYTES_MAX: usize = 64;
 /// Most words that a hint lists.
@@ -21,20 +21,22 @@ const HINT_WORDS_MAX: usize = 16;
 const QUOTE_CHARS_MAX: usize = 64;
 
 /// A value of a document with its place.
-pub(crate) type Value<'d> = Spanned<DeValue<'d>>;
+pub type Value<'d> = Spanned<DeValue<'d>>;
 
 /// Where something stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub struct Place {
     file: usize,
     span: Range<usize>,
 }
 
 /// A word and where it stands.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
-    pub(crate) text: String,
-    pub(crate) place: Place,
+pub struct Named {
+    /// The word.
+    pub text: String,
+    /// Where it stands.
+    pub place: Place,
 }
 
 struct Finding {
@@ -44,7 +46,7 @@ struct Finding {
 }
 
 /// Reads the files of one parse and keeps what is wrong with them.
-pub(crate) struct Reader<'s> {
+pub struct Reader<'s> {
     sources: Vec<&'s Source>,
     /// Index of the file that is being read.
     file: usize,
@@ -59,14 +61,16 @@ pub(crate) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    pub(crate) fn new(sources: Vec<&'s Source>) -> Self {
+    /// A reader of `sources`, of which nothing is read yet.
+    #[must_use]
+    pub fn new(sources: Vec<&'s Source>) -> Self {
         let counts = vec![0; sources.len()];
         Self { sources, file: 0, syntax: Vec::new(), findings: Vec::new(), hidden: Vec::new(), counts, patterns: 0 }
     }
 
     /// Begins to read the file at `index`; what could be understood of it comes back, the first syntax error of each line
     /// is kept.
-    pub(crate) fn open(&mut self, index: usize) -> Option<Spanned<DeTable<'s>>> {
+    pub fn open(&mut self, index: usize) -> Option<Spanned<DeTable<'s>>> {
         self.file = index;
         let source = self.sources[index];
         if source.text.len() > SOURCE_BYTES_MAX {
@@ -93,53 +97,53 @@ impl<'s> Reader<'s> {
     }
 
     /// The place of `span` in the file that is being read.
-    pub(crate) const fn place(&self, span: Range<usize>) -> Place {
+    pub const fn place(&self, span: Range<usize>) -> Place {
         Place { file: self.file, span }
     }
 
     /// The place of `value` in the file that is being read.
-    pub(crate) fn place_of<T>(&self, value: &Spanned<T>) -> Place {
+    pub fn place_of<T>(&self, value: &Spanned<T>) -> Place {
         self.place(value.span())
     }
 
     /// `place` as people read it: file:line:column.
-    pub(crate) fn show(&self, place: &Place) -> String {
+    pub fn show(&self, place: &Place) -> String {
         let Fault { file, line, column, .. } = self.located(place, String::new(), None);
         format!("{file}:{line}:{column}")
     }
 
     /// Counts one more regular expression; how many that makes.
-    pub(crate) const fn count_pattern(&mut self) -> usize {
+    pub const fn count_pattern(&mut self) -> usize {
         self.patterns += 1;
         self.patterns
     }
 
     /// True if nothing was wrong so far: what is judged as a whole is judged only then.
-    pub(crate) const fn is_faultless(&self) -> bool {
+    pub const fn is_faultless(&self) -> bool {
         self.syntax.is_empty() && self.findings.is_empty()
     }
 
     /// What stands at `place` is shown by no fault of this parse: a secret that should stand elsewhere.
-    pub(crate) fn hide(&mut self, place: &Place) {
+    pub fn hide(&mut self, place: &Place) {
         self.hidden.push(place.clone());
     }
 
     /// Keeps a fault.
-    pub(crate) fn fault(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
+    pub fn fault(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
         if self.admit(place) {
             self.findings.push(Finding { place: place.clone(), message: message.into(), hint: Some(hint.into()) });
         }
     }
 
     /// Keeps the fault that something is missing, unless a syntax error of that file may have swallowed it.
-    pub(crate) fn missing(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
+    pub fn missing(&mut self, place: &Place, message: impl Into<String>, hint: impl Into<String>) {
         if self.syntax.iter().all(|error| error.place.file != place.file) {
             self.fault(place, message, hint);
         }
     }
 
     /// Keeps the fault that `name` names no `kind`, unless a syntax error of any file may have swallowed it.
-    pub(crate) fn dangling<'c>(&mut self, name: &Named, kind: &str, known: impl Iterator<Item = &'c str>) {
+    pub fn dangling<'c>(&mut self, name: &Named, kind: &str, known: impl Iterator<Item = &'c str>) {
         if self.syntax.is_empty() && self.counts[name.place.file] < FAULTS_PER_FILE_MAX {
             let message = format!("no {kind} is named {}", quoted(&name.text));
             self.fault(&name.place, message, choice_hint(&name.text, &known.collect::<Vec<_>>()));
@@ -158,7 +162,10 @@ impl<'s> Reader<'s> {
     }
 
     /// The end of the parse: `value` if nothing was wrong.
-    pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, Faults> {
+    ///
+    /// # Errors
+    /// [`Faults`]: everything that was wrong, in order of file and place.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, Faults> {
         let findings = std::mem::take(&mut self.findings);
         let kept = findings.into_iter().filter(|finding| !self.is_on_syntax_line(&finding.place)).collect::<Vec<_>>();
         let mut all: Vec<Finding> = std::mem::take(&mut self.syntax).into_iter().chain(kept).collect();
@@ -195,14 +202,14 @@ impl<'s> Reader<'s> {
 }
 
 /// `text` in back quotes, cut and escaped so that it stays on one line.
-pub(crate) fn quoted(text: &str) -> String {
+pub fn quoted(text: &str) -> String {
     let shown: String = text.chars().take(QUOTE_CHARS_MAX).flat_map(char::escape_debug).collect();
     let dots = if text.chars().nth(QUOTE_CHARS_MAX).is_some() { "..." } else { "" };
     format!("`{shown}{dots}`")
 }
 
 /// What to write instead of `word`: the most similar of `known`, or all of them.
-pub(crate) fn choice_hint(word: &str, known: &[&str]) -> String {
+pub fn choice_hint(word: &str, known: &[&str]) -> String {
     match (nearest(word, known), known) {
         (Some(similar), _) => format!("did you mean `{similar}`?"),
         (None, []) => "none is declared".to_owned(),

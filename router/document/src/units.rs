@@ -41,18 +41,21 @@ pub fn duration(text: &str) -> Result<Duration, UnitFault> {
 }
 
 /// `50000B`, `10KB`, `16MiB`, in bytes.
-pub(crate) fn size(text: &str) -> Result<u64, UnitFault> {
+///
+/// # Errors
+/// [`UnitFault`].
+pub fn size(text: &str) -> Result<u64, UnitFault> {
     quantity(text, &SIZE_UNITS)
 }
 
 /// How a duration is written.
-pub(crate) fn duration_text(duration: Duration) -> String {
+pub fn duration_text(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     quantity_text(millis, DURATION_UNITS.iter())
 }
 
 /// How a size is written, in binary units where it is a multiple of one.
-pub(crate) fn size_text(bytes: u64) -> String {
+pub fn size_text(bytes: u64) -> String {
     quantity_text(bytes, SIZE_UNITS.iter().filter(|(unit, _)| *unit == "B" || unit.contains('i')))
 }
 

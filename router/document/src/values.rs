@@ -6,16 +6,16 @@ use std::time::Duration;
 use sluice_model::weight::BasisPoints;
 use toml::de::DeValue;
 
-use super::reader::{Named, Place, Reader, Value, choice_hint, quoted};
+use crate::reader::{Named, Place, Reader, Value, choice_hint, quoted};
 use crate::units::{self, UnitFault};
 
 /// Longest name of anything; names become labels of metrics and parts of store keys.
-pub(crate) const NAME_BYTES_MAX: usize = 64;
+pub const NAME_BYTES_MAX: usize = 64;
 /// Longest text of any other kind.
-pub(crate) const TEXT_BYTES_MAX: usize = 1024;
+pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// Reports a value of the wrong type.
-pub(crate) fn expected<T>(reader: &mut Reader<'_>, place: &Place, what: &str, found: &DeValue<'_>) -> Option<T> {
+pub fn expected<T>(reader: &mut Reader<'_>, place: &Place, what: &str, found: &DeValue<'_>) -> Option<T> {
     let found = kind(found);
     reader.fault(place, format!("expected {what}, found {found}"), format!("write {what}"));
     None
@@ -34,12 +34,12 @@ const fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// A string of 1 to [`TEXT_BYTES_MAX`] bytes.
-pub(crate) fn text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+pub fn text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
     text_up_to(reader, value, TEXT_BYTES_MAX)
 }
 
 /// A string of 1 to `bytes_max` bytes.
-pub(crate) fn text_up_to(reader: &mut Reader<'_>, value: &Value<'_>, bytes_max: usize) -> Option<Named> {
+pub fn text_up_to(reader: &mut Reader<'_>, value: &Value<'_>, bytes_max: usize) -> Option<Named> {
     let place = reader.place_of(value);
     let DeValue::String(text) = value.get_ref() else {
         return expected(reader, &place, "a string", value.get_ref());
@@ -55,13 +55,13 @@ pub(crate) fn text_up_to(reader: &mut Reader<'_>, value: &Value<'_>, bytes_max: 
 }
 
 /// A string that is a name: letters, digits, `.`, `_` and `-`, the first a letter or digit.
-pub(crate) fn name_text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
+pub fn name_text(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Named> {
     let Named { text, place } = text(reader, value)?;
     name(reader, &text, place)
 }
 
 /// Checks that `text` is a name.
-pub(crate) fn name(reader: &mut Reader<'_>, text: &str, place: Place) -> Option<Named> {
+pub fn name(reader: &mut Reader<'_>, text: &str, place: Place) -> Option<Named> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if begins && text.bytes().all(allowed) && text.len() <= NAME_BYTES_MAX {
@@ -72,7 +72,8 @@ pub(crate) fn name(reader: &mut Reader<'_>, text: &str, place: Place) -> Option<
     None
 }
 
-pub(crate) fn boolean(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<bool> {
+/// `true` or `false`.
+pub fn boolean(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<bool> {
     match value.get_ref() {
         DeValue::Boolean(boolean) => Some(*boolean),
         other => expected(reader, &reader.place_of(value), "`true` or `false`", other),
@@ -80,7 +81,7 @@ pub(crate) fn boolean(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<bool
 }
 
 /// `false`, which is nothing, or what `read` understands.
-pub(crate) fn unless_false<'d, T>(
+pub fn unless_false<'d, T>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
     read: impl FnOnce(&mut Reader<'_>, &'d Value<'d>) -> Option<T>,
@@ -97,12 +98,7 @@ pub(crate) fn unless_false<'d, T>(
 }
 
 /// One of a few words; `what` names the kind in faults.
-pub(crate) fn choice<T: Copy>(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-    what: &str,
-    choices: &[(&str, T)],
-) -> Option<T> {
+pub fn choice<T: Copy>(reader: &mut Reader<'_>, value: &Value<'_>, what: &str, choices: &[(&str, T)]) -> Option<T> {
     let Named { text, place } = text(reader, value)?;
     let found = choices.iter().find(|(word, _)| *word == text);
     if found.is_none() {
@@ -113,11 +109,7 @@ pub(crate) fn choice<T: Copy>(
 }
 
 /// A whole number within `range`.
-pub(crate) fn integer<T: TryFrom<u64>>(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-    range: &RangeInclusive<u64>,
-) -> Option<T> {
+pub fn integer<T: TryFrom<u64>>(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<u64>) -> Option<T> {
     let place = reader.place_of(value);
     let DeValue::Integer(integer) = value.get_ref() else {
         return expected(reader, &place, "an integer", value.get_ref());
@@ -132,7 +124,7 @@ pub(crate) fn integer<T: TryFrom<u64>>(
 }
 
 /// A percentage with at most two decimals.
-pub(crate) fn percent(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<BasisPoints> {
+pub fn percent(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<BasisPoints> {
     let place = reader.place_of(value);
     let text = match value.get_ref() {
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -149,7 +141,7 @@ pub(crate) fn percent(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Basi
 }
 
 /// A number with or without decimals, within `range`.
-pub(crate) fn number(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<f64>) -> Option<f64> {
+pub fn number(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<f64>) -> Option<f64> {
     let place = reader.place_of(value);
     let text = match value.get_ref() {
         DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
@@ -165,22 +157,18 @@ pub(crate) fn number(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeIn
 }
 
 /// A duration with its unit, within `range`.
-pub(crate) fn duration(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-    range: &RangeInclusive<Duration>,
-) -> Option<Duration> {
+pub fn duration(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<Duration>) -> Option<Duration> {
     let quantity = Quantity { example: "a duration such as \"250ms\", \"1s\" or \"2m\"", unit: "s" };
     quantity.read(reader, value, range, units::duration, units::duration_text)
 }
 
 /// A duration as the model has it.
-pub(crate) fn millis(duration: Duration) -> u64 {
+pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A size with its unit, in bytes, within `range`.
-pub(crate) fn size(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<u64>) -> Option<u64> {
+pub fn size(reader: &mut Reader<'_>, value: &Value<'_>, range: &RangeInclusive<u64>) -> Option<u64> {
     let quantity = Quantity { example: "a size such as \"50000B\", \"10KB\" or \"16MiB\"", unit: "B" };
     quantity.read(reader, value, range, units::size, units::size_text)
 }
@@ -226,7 +214,7 @@ impl Quantity {
 }
 
 /// Each item of an array as `read` understands it; at most `max` of them. Faulty ones are left out.
-pub(crate) fn list<'d, T>(
+pub fn list<'d, T>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
     max: usize,
@@ -242,7 +230,7 @@ pub(crate) fn list<'d, T>(
 }
 
 /// Like [`list`], but one entry is a fault at least.
-pub(crate) fn filled_list<'d, T>(
+pub fn filled_list<'d, T>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
     max: usize,
@@ -256,7 +244,7 @@ pub(crate) fn filled_list<'d, T>(
 }
 
 /// One item, or a list of them.
-pub(crate) fn one_or_more<'d, T>(
+pub fn one_or_more<'d, T>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
     max: usize,
@@ -269,7 +257,7 @@ pub(crate) fn one_or_more<'d, T>(
 }
 
 /// Reports every entry of `names` that stood there before.
-pub(crate) fn unique(reader: &mut Reader<'_>, names: &[Named]) {
+pub fn unique(reader: &mut Reader<'_>, names: &[Named]) {
     let mut seen = std::collections::HashSet::new();
     for name in names {
         if !seen.insert(&name.text) {

@@ -4,12 +4,12 @@
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Named, Place, Reader, Value, choice_hint, nearest, quoted};
-use super::shape::{Need, Shape};
-use super::values::{expected, name};
+use crate::reader::{Named, Place, Reader, Value, choice_hint, nearest, quoted};
+use crate::shape::{Need, Shape};
+use crate::values::{expected, name};
 
 /// A table of which each known key is asked for once; [`Keys::finish`] reports the others.
-pub(crate) struct Keys<'d> {
+pub struct Keys<'d> {
     table: &'d DeTable<'d>,
     place: Place,
     shape: &'static Shape,
@@ -18,30 +18,30 @@ pub(crate) struct Keys<'d> {
 
 impl<'d> Keys<'d> {
     /// The table that `value` is, of the shape `shape`.
-    pub(crate) fn of(reader: &mut Reader<'_>, value: &'d Value<'d>, shape: &'static Shape) -> Option<Self> {
+    pub fn of(reader: &mut Reader<'_>, value: &'d Value<'d>, shape: &'static Shape) -> Option<Self> {
         let table = table(reader, value)?;
         Some(Self { table, place: reader.place_of(value), shape, asked: Vec::new() })
     }
 
     /// The table of a whole document.
-    pub(crate) fn root(reader: &Reader<'_>, table: &'d Spanned<DeTable<'d>>, shape: &'static Shape) -> Self {
+    pub fn root(reader: &Reader<'_>, table: &'d Spanned<DeTable<'d>>, shape: &'static Shape) -> Self {
         Self { place: reader.place_of(table), table: table.get_ref(), shape, asked: Vec::new() }
     }
 
     /// Where the table begins.
-    pub(crate) const fn place(&self) -> &Place {
+    pub const fn place(&self) -> &Place {
         &self.place
     }
 
     /// The value of `key`.
-    pub(crate) fn find(&mut self, key: &'static str) -> Option<&'d Value<'d>> {
+    pub fn find(&mut self, key: &'static str) -> Option<&'d Value<'d>> {
         debug_assert!(self.shape.key(key).is_some(), "`{key}` is no key of {}", self.shape.title);
         self.asked.push(key);
         self.table.get(key)
     }
 
     /// The value of `key` as `read` understands it; `None` if it is absent or faulty.
-    pub(crate) fn optional<T>(
+    pub fn optional<T>(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -51,7 +51,7 @@ impl<'d> Keys<'d> {
     }
 
     /// The value of `key` as `read` understands it; absence is a fault, with `hint`.
-    pub(crate) fn required<T>(
+    pub fn required<T>(
         &mut self,
         reader: &mut Reader<'_>,
         key: &'static str,
@@ -68,7 +68,7 @@ impl<'d> Keys<'d> {
 
     /// Keeps the fault that all of `wanted` are missing, unless one of them is there under a name that [`Self::finish`]
     /// reports with the right one.
-    pub(crate) fn missing(
+    pub fn missing(
         &self,
         reader: &mut Reader<'_>,
         place: &Place,
@@ -84,7 +84,7 @@ impl<'d> Keys<'d> {
     }
 
     /// Reports every key that the shape does not have.
-    pub(crate) fn finish(self, reader: &mut Reader<'_>) {
+    pub fn finish(self, reader: &mut Reader<'_>) {
         let known = self.known();
         for name in &known {
             debug_assert!(self.asked.contains(name), "`{name}` of {} is not read", self.shape.title);
@@ -111,7 +111,7 @@ fn table<'d>(reader: &mut Reader<'_>, value: &'d Value<'d>) -> Option<&'d DeTabl
 }
 
 /// Reads each entry of the table `value`, whose keys are names, with `read`; at most `max` of them.
-pub(crate) fn entries<'d>(
+pub fn entries<'d>(
     reader: &mut Reader<'_>,
     value: &'d Value<'d>,
     max: usize,
