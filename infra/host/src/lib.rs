@@ -14,5 +14,5 @@ pub use agent::{AgentConfig, AgentSecrets};
 pub use init::{Init, InitError, ServiceStatus};
 pub use layout::Layout;
 pub use manifest::{Content, Manifest, Resource, ServiceUnit};
-pub use remote::{Output, Remote, RemoteError};
+pub use remote::{Output, Remote, RemoteError, Ssh, SshSettings};
 pub use running::{Releases, Running, Standing};

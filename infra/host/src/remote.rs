@@ -1,10 +1,20 @@
 //! Reaching a machine from the operator's side: commands and files, over the system's `ssh`.
+//!
+//! [`Remote`] is what configure, deploy and scale ask; [`Ssh`] is how. No secret ever stands in an argument.
+
+mod quote;
+mod ssh;
+mod upload;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::layout::Layout;
+
+pub use quote::{command_line, quoted};
+pub use ssh::{Ssh, SshSettings};
+pub use upload::{Digest, sha256_of};
 
 /// What a command left.
 #[derive(Clone, Debug, PartialEq, Eq)]
