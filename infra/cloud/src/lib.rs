@@ -4,7 +4,9 @@
 //! the fleet should be, and nothing repeats a request whose outcome is unclear: that is the plan's matter, which looks
 //! by tag first.
 
+pub mod checks;
 pub mod cloud;
+pub mod contract;
 pub mod error;
 pub mod types;
 
