@@ -39,6 +39,9 @@ pub struct AgentSecrets {
     pub redis_password: String,
     /// That user.
     pub redis_user: String,
+    /// Deploy key of the fleet (`DeployKey::reveal`): what releases are sealed with. Without it none is taken here.
+    #[serde(default)]
+    pub deploy_key: Option<String>,
 }
 
 impl fmt::Debug for AgentSecrets {

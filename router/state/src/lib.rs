@@ -29,11 +29,13 @@ use tokio_util::task::TaskTracker;
 pub use crate::config::{Backend, Config};
 pub use crate::error::{OpenError, StoreError};
 pub use crate::event::{Event, FlagDocument, Health, SwitchValue};
+pub use crate::redis::leases::Leases;
 pub use crate::redis::secrets::SecretFault;
 pub use crate::redis::url::UrlFault;
 pub use crate::store::{
     ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERIES_AT_ONCE_MAX, DELIVERY_IDLE_MAX, Delivery, FIRING_MAX,
-    FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, Leadership, ROLLOUTS_MAX, SENT_KEPT, SERVERS_MAX, SWITCHES_MAX, Store,
+    FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, Group, Leadership, ROLLOUTS_MAX, SCALE_OPERATION_KEPT, SENT_KEPT,
+    SERVERS_MAX, SWITCHES_MAX, Store,
 };
 
 /// Events on their way to the control plane. A full queue makes the store wait, it never drops.

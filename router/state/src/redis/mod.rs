@@ -16,12 +16,14 @@ mod follow;
 mod keys;
 mod leader;
 mod lease;
+pub(crate) mod leases;
 mod link;
 mod log;
 mod notices;
 mod push;
 mod reader;
 mod rollouts;
+mod scaling;
 mod scripts;
 pub(crate) mod secrets;
 mod sentinel;
@@ -60,7 +62,9 @@ use crate::outbox::{Outbox, passed};
 const REFRESHES_MAX: usize = 256;
 /// How long a write may take. A write that timed out may be done: all may be repeated, but for a flip.
 const WRITE_WAIT_MAX: Duration = Duration::from_secs(2);
-/// The code that our scripts answer with.
+/// The code that our scripts answer with if another one leads.
+const FENCED: &str = "FENCED";
+/// The code that our scripts answer with if there is no room.
 const FULL: &str = "FULL";
 /// Codes of servers that lead no more, or not yet, or have lost their data: nothing was done, and soon it can be.
 const PASSING: [&str; 8] = ["ASK", "CLUSTERDOWN", "LOADING", "LOST", "MASTERDOWN", "MOVED", "READONLY", "TRYAGAIN"];

@@ -70,6 +70,24 @@ impl Target {
         self.url.identity()
     }
 
+    /// A connection to write on, for who follows nothing.
+    pub(super) async fn writer(&self, keys: &Keys) -> Result<Writer, Lost> {
+        let dialer = Arc::new(Dialer::new(&self.url, Secrets::read(&self.url)?));
+        match &self.place {
+            Place::One(host) => Ok(Writer::One(dialer.redis(host).await?)),
+            Place::Sentinel(sentinels) => {
+                let master = sentinels.master(&dialer).await?;
+                Ok(Writer::One(dialer.redis(&master).await?))
+            }
+            Place::Cluster(nodes) => {
+                let slots = nodes.slots(&dialer).await?;
+                let host = slots.owner(&keys.epoch())?.clone();
+                let edge = Line { connection: dialer.redis(&host).await?, host };
+                Ok(Writer::Cluster(Arc::new(Owners::new(dialer, edge, BTreeMap::new()))))
+            }
+        }
+    }
+
     /// Finds out where to connect, connects, and asks to be told of changes.
     pub(super) async fn connect(&self, keys: &Keys, tracker: &TaskTracker) -> Result<(Connections, Misled), Lost> {
         let url = Arc::clone(&self.url);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_model::rollout::{Command, RolloutState};
-use sluice_state::{Backend, OpenError, SwitchValue};
+use sluice_state::{Backend, Leases, OpenError, SwitchValue};
 use tempfile::TempDir;
 
 use crate::server::RedisServer;
@@ -186,4 +186,29 @@ async fn switches_that_are_followed_during_an_outage_stand_as_last_seen() {
     redis.restart().await;
     router.until("connected", crate::support::View::connected).await;
     assert_eq!(router.view().switches.get("beta"), Some(&SwitchValue::On), "and put back into the emptied store");
+}
+
+#[tokio::test]
+async fn who_only_registers_needs_no_more_than_the_page_says() {
+    let redis = RedisServer::start().await;
+    let (router, _folder) = router(&redis).await;
+    let page = include_str!("../../../../docs/store.md");
+    let (_, rest) = page.split_once("ACL SETUSER app ").unwrap();
+    let rule = rest.split_once("```").unwrap().0.replace('\\', "").replace("PASSWORD", "geheim");
+    let rule = rule.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut client = redis.client().await;
+    let () = client.send(&format!("ACL SETUSER app {rule}")).await;
+
+    let url = redis.url().replace("redis://", "redis://app:geheim@");
+    let leases = Leases::new(&url, "main", sluice_model::lease::LEASE_TTL).unwrap();
+    leases.put(&server("a")).await.unwrap();
+    router.until("the lease", |view| view.servers() == ["a"]).await;
+    let draining = sluice_model::lease::Server { draining: true, ..server("a") };
+    leases.put(&draining).await.unwrap();
+    router.until("it drains", |view| view.leases.iter().any(|lease| lease.server.draining)).await;
+    leases.delete("a").await.unwrap();
+    leases.delete("a").await.unwrap();
+    router.until("its end", |view| view.servers().is_empty()).await;
+    let denied: Vec<::redis::Value> = client.send("ACL LOG").await;
+    assert!(denied.is_empty(), "{denied:?}");
 }
