@@ -4,6 +4,7 @@
 //! free) over an [`init`] (systemd, or our own supervisor on the local cloud). [`layout`] says where things are.
 
 pub mod agent;
+pub mod attestation;
 pub mod init;
 pub mod layout;
 pub mod manifest;
@@ -11,8 +12,9 @@ pub mod remote;
 pub mod running;
 
 pub use agent::{AgentConfig, AgentSecrets};
+pub use attestation::{DEPLOY_KEY_FILE, DeployKey, Sealed};
 pub use init::{Init, InitError, ServiceStatus};
 pub use layout::Layout;
 pub use manifest::{Content, Manifest, Resource, ServiceUnit};
 pub use remote::{Output, Remote, RemoteError, Ssh, SshSettings};
-pub use running::{Releases, Running, Standing};
+pub use running::{Locked, Outcome, Releases, Running, Standing};
