@@ -53,6 +53,14 @@ impl Context {
         Ok(sluice_infra_spec::parse(&Source { file, text })?)
     }
 
+    /// The secret that is found there.
+    ///
+    /// # Errors
+    /// If there is none, or it makes no sense.
+    pub(crate) fn secret(&self, spec: &Spec, secret: &sluice_infra_spec::Secret) -> anyhow::Result<sluice_alert::Secret> {
+        crate::secrets::find(spec, &self.folder(), secret)
+    }
+
     /// A line for people, on stderr; results go to stdout.
     #[expect(clippy::print_stderr, reason = "this is where the program speaks to its user")]
     pub(crate) fn say(&self, line: &str) {
