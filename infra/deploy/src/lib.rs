@@ -25,3 +25,10 @@ pub type Say<'a> = &'a (dyn Fn(&str) + Send + Sync);
 pub fn short(commit: &str) -> &str {
     commit.get(..SHORT_DIGITS).unwrap_or(commit)
 }
+
+/// A fault with its causes, in one line.
+#[must_use]
+pub fn described(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

@@ -12,7 +12,7 @@ use super::receive::{Release, Update};
 use super::store::now_ms;
 use super::unit::{next_port, service_name};
 use super::{Droplet, DropletError, LOG_LINES, NOTICE, connections, file};
-use crate::{RELEASE_REF, Say, short};
+use crate::{RELEASE_REF, Say, described, short};
 
 impl Droplet {
     /// What the post-receive hook does with what git tells it: release it, or put the branch back.
@@ -200,10 +200,4 @@ impl Droplet {
             .try_for_each(|entry| std::fs::remove_dir_all(entry.path()))
             .map_err(|source| file("remove what a crash left behind", source))
     }
-}
-
-/// With its causes, in one line.
-pub(super) fn described(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
