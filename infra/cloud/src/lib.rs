@@ -7,10 +7,12 @@
 pub mod checks;
 pub mod cloud;
 pub mod contract;
+pub mod digitalocean;
 pub mod error;
 pub mod types;
 
 pub use cloud::Cloud;
+pub use digitalocean::{DigitalOcean, DigitalOceanSettings};
 pub use error::CloudError;
 pub use types::{
     Access, Account, CreateDroplet, Droplet, DropletId, DropletStatus, Firewall, FirewallRule, Image, Protocol, Region,

@@ -1,0 +1,1 @@
+//! A server that says what it is told, for what no sane one says.
