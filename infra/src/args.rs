@@ -41,4 +41,7 @@ pub(crate) enum Command {
     Init(commands::init::Args),
     /// Check infra.toml; every fault at once, each with its place
     Validate(commands::validate::Args),
+    /// Be a droplet of the local cloud
+    #[command(hide = true)]
+    LocalDroplet(commands::local_droplet::Args),
 }

@@ -7,6 +7,7 @@ mod args;
 mod commands;
 mod context;
 mod exit;
+mod runtime;
 mod secrets;
 
 use std::process::ExitCode;

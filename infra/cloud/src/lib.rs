@@ -9,11 +9,13 @@ pub mod cloud;
 pub mod contract;
 pub mod digitalocean;
 pub mod error;
+pub mod local;
 pub mod types;
 
 pub use cloud::Cloud;
 pub use digitalocean::{DigitalOcean, DigitalOceanSettings};
 pub use error::CloudError;
+pub use local::{LocalCloud, LocalNetwork, LocalSettings};
 pub use types::{
     Access, Account, CreateDroplet, Droplet, DropletId, DropletStatus, Firewall, FirewallRule, Image, Protocol, Region,
     Size, Source,

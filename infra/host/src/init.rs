@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::layout::Layout;
 use crate::manifest::ServiceUnit;
+use crate::supervisor::Supervisor;
+use crate::systemd::Systemd;
 
 /// How a service fares.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +49,18 @@ pub enum InitError {
     },
 }
 
-/// The init of a machine.
+/// The init of a machine: our supervisor where its socket is below the root, else systemd.
+#[must_use]
+pub fn of_this_machine(layout: &Layout) -> Box<dyn Init> {
+    if Supervisor::is_there(layout) {
+        Box::new(Supervisor::new(layout.clone()))
+    } else {
+        Box::new(Systemd::new(layout.clone()))
+    }
+}
+
+/// The init of a machine. A service that was started comes back when the machine is switched on again, one that was
+/// stopped does not.
 #[async_trait]
 pub trait Init: Send + Sync {
     /// Installs the unit, or replaces it; does not start or stop anything. True if it was different.

@@ -10,6 +10,9 @@ pub mod layout;
 pub mod manifest;
 pub mod remote;
 pub mod running;
+pub mod supervisor;
+pub mod systemd;
+mod unit;
 
 pub use agent::{AgentConfig, AgentSecrets};
 pub use attestation::{DEPLOY_KEY_FILE, DeployKey, Sealed};
@@ -18,3 +21,5 @@ pub use layout::Layout;
 pub use manifest::{Content, Manifest, Resource, ServiceUnit};
 pub use remote::{Output, Remote, RemoteError, Ssh, SshSettings};
 pub use running::{Locked, Outcome, Releases, Running, Standing};
+pub use supervisor::Supervisor;
+pub use systemd::Systemd;
