@@ -218,7 +218,7 @@ async fn push(git: &Git, commit: &str, app: &App, target: &Target, say: Say<'_>)
 /// Releases a commit that is there already; why it does not serve.
 async fn release(commit: &str, app: &App, target: &Target, say: Say<'_>) -> Result<Option<String>, DeployError> {
     let program = target.program();
-    let command = target.ssh.command(&[&program, "agent", "release", commit]);
+    let command = target.ssh.command(&[&program, "agent", "release", "--commit", commit]);
     let said = listen(command, app, target, say).await?;
     Ok((!said.succeeded).then(|| said.fault.or(said.last).unwrap_or_else(|| "it did not say why".to_owned())))
 }

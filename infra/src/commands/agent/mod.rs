@@ -1,0 +1,40 @@
+//! `agent`: what runs on a droplet itself, started by git's hooks, by ssh, or as a service. Nobody types it.
+
+pub(crate) mod drain;
+pub(crate) mod receive;
+pub(crate) mod release;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+
+/// As typed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Take a push or refuse it: the pre-receive hook
+    Receive(receive::Args),
+    /// Release what was pushed: the post-receive hook; or go back, or say what runs
+    Release(release::Args),
+    /// Take no new requests, and wait until none is in flight
+    Drain(drain::Args),
+    /// Take requests again
+    Undrain,
+}
+
+/// Does what was typed.
+pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Receive(args) => receive::run(args),
+        What::Release(args) => release::run(args),
+        What::Drain(args) => drain::run(args),
+        What::Undrain => drain::undo(),
+    }
+}

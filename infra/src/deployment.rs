@@ -1,0 +1,102 @@
+//! What the commands that deploy share: the droplets of an app, and how it ended for each of them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use sluice_infra_deploy::operator::{Target, TargetOutcome, TargetReport};
+use sluice_infra_host::{DEPLOY_KEY_FILE, DeployKey, Ssh, SshSettings};
+use sluice_infra_plan::tags;
+use sluice_infra_spec::{App, Spec};
+
+use crate::context::Context;
+use crate::session::Session;
+use crate::{exit, machines, print, table};
+
+/// The app of this name; none is needed where there is only one.
+///
+/// # Errors
+/// If there is none, or the name is missing.
+pub(crate) fn app<'s>(spec: &'s Spec, name: Option<&str>) -> anyhow::Result<&'s App> {
+    let names = || spec.apps.iter().map(|app| app.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (name, spec.apps.as_slice()) {
+        (Some(name), _) => spec.app(name).with_context(|| format!("no app is named {name}; there are: {}", names())),
+        (None, [only]) => Ok(only),
+        (None, _) => anyhow::bail!("say which app: {}", names()),
+    }
+}
+
+/// The droplets of an app, canaries first, then by name; with `pool`, those of one pool.
+///
+/// # Errors
+/// If the cloud does not answer, or there is no such pool.
+pub(crate) async fn targets(
+    context: &Context,
+    session: &Session,
+    app: &App,
+    pool: Option<&str>,
+) -> anyhow::Result<Vec<Target>> {
+    let of_app = session.spec.pools.iter().filter(|of| of.app.as_ref() == Some(&app.name));
+    let pools: Vec<_> = of_app.filter(|of| pool.is_none_or(|pool| of.name == pool)).collect();
+    ensure!(!pools.is_empty(), "no pool {} runs {}", pool.unwrap_or("of any name"), app.name);
+    let mut targets = Vec::new();
+    for pool in pools {
+        for droplet in session.cloud.droplets(&tags::pool(&session.spec.fleet, &pool.name)).await? {
+            let ssh = machines::reach(context, &*session.cloud, &session.keys, &droplet)?;
+            let variant = pool.variant.clone().unwrap_or_default();
+            targets.push(Target { pool: pool.name.clone(), variant, ssh: anywhere(&ssh)? });
+        }
+    }
+    targets.sort_by(|one, other| (!one.is_canary(), one.name()).cmp(&(!other.is_canary(), other.name())));
+    Ok(targets)
+}
+
+/// Git runs ssh in another folder than ours.
+fn anywhere(ssh: &Ssh) -> anyhow::Result<Ssh> {
+    let SshSettings { identity, known_hosts, .. } = ssh.settings().clone();
+    let absolute = |path: PathBuf| std::path::absolute(path).context("find the current folder");
+    let (identity, known_hosts) = (absolute(identity)?, absolute(known_hosts)?);
+    Ok(Ssh::new(SshSettings { identity, known_hosts, ..ssh.settings().clone() })?)
+}
+
+/// What seals the releases of this fleet.
+///
+/// # Errors
+/// If it cannot be read or made.
+pub(crate) fn key(context: &Context) -> anyhow::Result<DeployKey> {
+    let file = context.state_folder().join(DEPLOY_KEY_FILE);
+    DeployKey::ensure(&file).with_context(|| format!("read the deploy key {}", file.display()))
+}
+
+/// Shows what became of each droplet.
+///
+/// # Errors
+/// If stdout cannot be written.
+pub(crate) fn show(context: &Context, reports: &[TargetReport]) -> anyhow::Result<ExitCode> {
+    if context.json() {
+        return Ok(code(reports));
+    }
+    let rows = reports.iter().map(|report| {
+        let (outcome, reason) = match &report.outcome {
+            TargetOutcome::Serves => ("serves", String::new()),
+            TargetOutcome::ServedAlready => ("served already", String::new()),
+            TargetOutcome::Failed { reason } => ("FAILED", reason.clone()),
+            TargetOutcome::Skipped => ("not asked", String::new()),
+        };
+        let took = format!("{:.1}s", report.seconds);
+        vec![report.droplet.clone(), report.variant.clone(), outcome.to_owned(), took, reason]
+    });
+    print::text(&table::render(&["droplet", "variant", "outcome", "took", ""], rows, &[3]))?;
+    Ok(code(reports))
+}
+
+/// Scripts branch on it: some serve it and some do not.
+fn code(reports: &[TargetReport]) -> ExitCode {
+    let failed = |report: &TargetReport| matches!(report.outcome, TargetOutcome::Failed { .. });
+    let serves = |report: &TargetReport| matches!(report.outcome, TargetOutcome::Serves | TargetOutcome::ServedAlready);
+    match (reports.iter().any(failed), reports.iter().any(serves)) {
+        (false, _) => ExitCode::SUCCESS,
+        (true, true) => exit::PARTIAL.into(),
+        (true, false) => ExitCode::FAILURE,
+    }
+}
