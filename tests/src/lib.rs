@@ -7,6 +7,7 @@ pub mod client;
 pub mod component;
 pub mod crowd;
 pub mod echo;
+pub mod fleet;
 pub mod flood;
 pub mod guest;
 pub mod herd;

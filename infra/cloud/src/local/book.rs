@@ -62,18 +62,14 @@ pub(super) struct Record {
     pub(super) subnet: Subnet,
     /// Last part of its address.
     pub(super) host: u8,
+    /// All of it, for whoever reads the file.
+    pub(super) address: Ipv4Addr,
     pub(super) ssh_port: u16,
     /// Who logs in: the user that the cloud runs as.
     pub(super) user: String,
     pub(super) created_ms: u64,
     /// It was switched on at least once. One that was not was left half-made, and whoever looks next finishes it.
     pub(super) booted: bool,
-}
-
-impl Record {
-    pub(super) fn address(&self) -> Ipv4Addr {
-        self.subnet.address(self.host)
-    }
 }
 
 impl Book {
@@ -113,6 +109,7 @@ pub(super) mod tests {
             authorized_keys: Vec::new(),
             subnet: Subnet { mode: Mode::Loopback, second: 64, third: 7 },
             host,
+            address: Ipv4Addr::new(127, 64, 7, host),
             ssh_port: 2222,
             user: "root".into(),
             created_ms: 0,

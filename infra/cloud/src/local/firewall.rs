@@ -59,7 +59,7 @@ pub(super) fn render(droplet: &Record, firewalls: &[Firewall], droplets: &[Recor
             Protocol::Udp => "udp",
         };
         let ports = format!("{protocol} dport {}-{}", rule.ports.0, rule.ports.1);
-        let of_tag = |tag| droplets.iter().filter(move |record| has_tag(record, tag)).map(Record::address);
+        let of_tag = |tag| droplets.iter().filter(move |record| has_tag(record, tag)).map(|record| record.address);
         let mut from = BTreeSet::new();
         for source in &rule.sources {
             match source {

@@ -36,6 +36,7 @@ impl LocalCloud {
             authorized_keys,
             subnet,
             host,
+            address: subnet.address(host),
             ssh_port: self.network.ssh_port(subnet.address(host))?,
             user: user().await?,
             created_ms: Timestamp::now().as_millisecond().try_into().unwrap_or_default(),
@@ -182,8 +183,8 @@ fn seen(locked: &Locked, record: &Record) -> Droplet {
         size,
         image: Some(image),
         tags,
-        public_address: Some(record.address().into()),
-        private_address: Some(record.address().into()),
+        public_address: Some(record.address.into()),
+        private_address: Some(record.address.into()),
         created_ms: record.created_ms,
     }
 }

@@ -62,7 +62,7 @@ impl Machine {
     /// Where its sshd listens.
     #[must_use]
     pub fn ssh_address(&self) -> SocketAddr {
-        (self.record.address(), self.record.ssh_port).into()
+        (self.record.address, self.record.ssh_port).into()
     }
 
     /// What its services and whoever logs in find in their environment, beside `SLUICE_ROOT`.

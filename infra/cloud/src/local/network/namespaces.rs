@@ -137,7 +137,7 @@ impl Tools {
         self.disconnect(droplet).await?;
         let Subnet { second, third, .. } = droplet.subnet;
         let (name, host, link) = (namespace(droplet), droplet.host, link(droplet));
-        let (address, gateway, bridge) = (droplet.address(), droplet.subnet.address(1), bridge(droplet.subnet));
+        let (address, gateway, bridge) = (droplet.address, droplet.subnet.address(1), bridge(droplet.subnet));
         // The hardware address follows from the other, so that neighbours need not learn a new one when it is used again.
         let outside = format!(
             "netns add {name}\n\
