@@ -1,5 +1,7 @@
 //! The local cloud with real droplets: the contract of all clouds, ssh, firewalls, power, and that nothing stays behind.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it by a panic")]
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
