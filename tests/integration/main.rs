@@ -18,6 +18,7 @@ mod flags_cli;
 mod hostile;
 mod hostile_files;
 mod hostile_plugins;
+mod infra_deploy;
 mod init;
 mod large_sets;
 mod lifecycle;

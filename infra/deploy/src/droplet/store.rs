@@ -55,7 +55,7 @@ impl Droplet {
         let _locked = file.map_err(|source| super::file("write the state of the releases", source))?;
         for running in releases.running.iter().filter(|running| running.standing != Standing::Starting) {
             let server = lease_of(&self.config, &releases, running);
-            patiently(async || leases.put(&server).await).await.map_err(|source| failed(&running.lease, source))?;
+            put(&leases, &server).await.map_err(|source| failed(&running.lease, source))?;
         }
         Ok(())
     }
@@ -79,10 +79,10 @@ impl Droplet {
 }
 
 /// Again and again while the store is away, for a bounded time. Taking a lease twice is taking it once.
-async fn patiently(put: impl AsyncFn() -> Result<(), StoreError>) -> Result<(), StoreError> {
+async fn put(leases: &Leases, server: &Server) -> Result<(), StoreError> {
     let end = Instant::now() + STORE_WAIT_MAX;
     loop {
-        match put().await {
+        match leases.put(server).await {
             Err(StoreError::Unavailable { .. }) if Instant::now() < end => sleep(STORE_PAUSE).await,
             put => return put,
         }

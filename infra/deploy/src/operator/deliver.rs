@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::Serialize;
 use sluice_infra_host::{Releases, Remote as _, RemoteError, Ssh};
 use sluice_infra_spec::App;
-use tokio::process::Command;
+use tokio::process::{ChildStderr, ChildStdout, Command};
 use tokio::time::{Instant, timeout};
 
-use super::{DeployError, PRODUCTION, lines};
+use super::lines::Lines;
+use super::{DeployError, PRODUCTION};
 use crate::git::Git;
 use crate::{RELEASE_REF, Say};
 
@@ -17,6 +18,8 @@ use crate::{RELEASE_REF, Say};
 const PUSH_TIME_BESIDE: Duration = Duration::from_secs(10 * 60);
 /// What droplets say on stderr of a push begins with this (git-receive-pack's side band).
 const REMOTE: &str = "remote:";
+/// Lines of stdout that are kept: git prints one for the branch, and a few around it.
+const PRINTED_LINES_MAX: usize = 100;
 /// How a droplet begins the line with the reason.
 pub(super) const FAULT: &str = "error: ";
 
@@ -254,23 +257,39 @@ async fn listen(mut command: Command, app: &App, target: &Target, say: Say<'_>) 
     let away = |message: String| RemoteError::Away { host: target.name().to_owned(), message };
     let mut child = command.spawn().map_err(|error| away(error.to_string()))?;
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (mut printed, mut fault, mut last) = (Vec::new(), None, None);
     let talk = async {
-        let complaints = lines::each(stderr, async |line| {
-            let line = String::from_utf8_lossy(line);
-            let line = line.strip_prefix(REMOTE).unwrap_or(&line).trim();
-            if !line.is_empty() {
-                say(&format!("[{}] {line}", target.name()));
-                fault = line.strip_prefix(FAULT).map(ToOwned::to_owned).or_else(|| fault.take());
-                last = Some(line.to_owned());
-            }
-        });
-        let prints = lines::each(stdout, async |line| printed.push(String::from_utf8_lossy(line).into_owned()));
-        tokio::join!(complaints, prints);
-        child.wait().await
+        let (complaints, printed) = tokio::join!(complaints(stderr, target, say), all(stdout));
+        child.wait().await.map(|status| (status, complaints, printed))
     };
     let limit = PUSH_TIME_BESIDE + app.health.deadline + app.drain * 2;
-    let status = timeout(limit, talk).await.map_err(|_elapsed| away("it takes too long".to_owned()))?;
-    let succeeded = status.map_err(|error| away(error.to_string()))?.success();
-    Ok(Said { succeeded, printed, fault, last })
+    let said = timeout(limit, talk).await.map_err(|_elapsed| away("it takes too long".to_owned()))?;
+    let (status, (fault, last), printed) = said.map_err(|error| away(error.to_string()))?;
+    Ok(Said { succeeded: status.success(), printed, fault, last })
+}
+
+/// Shows what a droplet says to who waits: the reason that is in it, if there is one, and the last line.
+async fn complaints(stderr: Option<ChildStderr>, target: &Target, say: Say<'_>) -> (Option<String>, Option<String>) {
+    let (mut lines, mut fault, mut last) = (Lines::of(stderr), None, None);
+    while let Some(line) = lines.next().await {
+        let line = String::from_utf8_lossy(&line);
+        let line = line.strip_prefix(REMOTE).unwrap_or(&line).trim_end();
+        let line = line.strip_prefix(' ').unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        say(&format!("[{}] {line}", target.name()));
+        fault = line.strip_prefix(FAULT).map(ToOwned::to_owned).or(fault);
+        last = Some(line.to_owned());
+    }
+    (fault, last)
+}
+
+async fn all(stdout: Option<ChildStdout>) -> Vec<String> {
+    let (mut lines, mut all) = (Lines::of(stdout), Vec::new());
+    while let Some(line) = lines.next().await {
+        if all.len() < PRINTED_LINES_MAX {
+            all.push(String::from_utf8_lossy(&line).into_owned());
+        }
+    }
+    all
 }

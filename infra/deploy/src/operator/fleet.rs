@@ -1,7 +1,7 @@
 //! What is done with releases that droplets have already: looked at, brought on to production or to a new droplet, and gone
 //! back from. Needs no sources, so it works from any machine that reaches the droplets.
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde::Serialize;
 use sluice_infra_host::Releases;
 use sluice_infra_spec::App;
@@ -34,15 +34,17 @@ pub struct DropletStatus {
 
 /// What runs on these droplets, in their order.
 pub async fn status(targets: &[Target]) -> Vec<DropletStatus> {
-    let asked = targets.iter().map(|target| async {
-        let (releases, fault) = match deliver::releases(target).await {
-            Ok(releases) => (Some(releases), None),
-            Err(error) => (None, Some(crate::described(&error))),
-        };
-        let (droplet, pool, variant) = (target.name().to_owned(), target.pool.clone(), target.variant.clone());
-        DropletStatus { droplet, pool, variant, releases, fault }
-    });
+    let asked: Vec<_> = targets.iter().map(|target| status_of(target).boxed()).collect();
     stream::iter(asked).buffered(AT_ONCE).collect().await
+}
+
+async fn status_of(target: &Target) -> DropletStatus {
+    let (releases, fault) = match deliver::releases(target).await {
+        Ok(releases) => (Some(releases), None),
+        Err(error) => (None, Some(crate::described(&error))),
+    };
+    let (droplet, pool, variant) = (target.name().to_owned(), target.pool.clone(), target.variant.clone());
+    DropletStatus { droplet, pool, variant, releases, fault }
 }
 
 /// Brings to production what the canary serves.
@@ -76,7 +78,7 @@ pub async fn spread(app: &App, from: &Target, to: &Target, say: Say<'_>) -> Resu
 
 /// Goes back on these droplets, all at a time: to the release before, or to the one that is named.
 pub async fn roll_back(app: &App, wanted: Option<&str>, targets: &[Target], say: Say<'_>) -> Vec<TargetReport> {
-    let begun = targets.iter().map(|target| deliver::roll_back(wanted, app, target, say));
+    let begun: Vec<_> = targets.iter().map(|target| deliver::roll_back(wanted, app, target, say).boxed()).collect();
     stream::iter(begun).buffered(AT_ONCE).collect().await
 }
 

@@ -15,8 +15,9 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
 use super::checkout::Checkout;
+use super::lines::Lines;
 use super::record::Record;
-use super::{DeployError, Order, file, lines, seconds};
+use super::{DeployError, Order, file, seconds};
 use crate::Say;
 
 /// Lines of a failed gate that are shown again at the end.
@@ -166,8 +167,12 @@ async fn bounded(readers: impl Future<Output = ((), ())>, group: &Group) {
 }
 
 async fn read(stream: Option<impl AsyncRead + Unpin>, lines: mpsc::Sender<String>) {
-    // Where nobody listens any more, nothing is lost.
-    lines::each(stream, async |line| drop(lines.send(text(line)).await)).await;
+    let mut printed = Lines::of(stream);
+    while let Some(line) = printed.next().await {
+        if lines.send(text(&line)).await.is_err() {
+            return;
+        }
+    }
 }
 
 /// What a terminal shows of a line: what moves its cursor is left out, and of a line that was overwritten, the last state.
@@ -220,7 +225,7 @@ mod tests {
 
     use tokio::time::sleep;
 
-    use super::lines::LINE_BYTES_MAX;
+    use super::super::lines::LINE_BYTES_MAX;
     use super::*;
 
     async fn gate(run_line: &str, limit: Duration) -> (Result<(), DeployError>, Vec<String>) {

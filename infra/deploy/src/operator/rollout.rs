@@ -1,6 +1,8 @@
 //! The order of droplets: every canary first, and production only if all of them serve.
 
-use futures_util::{StreamExt as _, stream};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use sluice_infra_spec::App;
 
 use super::deliver::{Target, TargetOutcome, TargetReport, deliver, report};
@@ -42,18 +44,28 @@ pub(super) async fn wave(
     targets: &[&Target],
     say: Say<'_>,
 ) -> Vec<TargetReport> {
-    let failed = std::sync::atomic::AtomicBool::new(false);
-    let deliveries = targets.iter().map(|target| async {
-        if failed.load(std::sync::atomic::Ordering::Relaxed) {
-            return skipped(target);
-        }
-        let report = deliver(git, &release.commit, &release.source, app, target, say).await;
-        if matches!(report.outcome, TargetOutcome::Failed { .. }) {
-            failed.store(true, std::sync::atomic::Ordering::Relaxed);
-        }
-        report
-    });
+    let failed = AtomicBool::new(false);
+    let one = |target| deliver_unless(&failed, git, release, app, target, say).boxed();
+    let deliveries: Vec<_> = targets.iter().copied().map(one).collect();
     stream::iter(deliveries).buffered(AT_ONCE).collect().await
+}
+
+async fn deliver_unless(
+    failed: &AtomicBool,
+    git: &Git,
+    release: &Release,
+    app: &App,
+    target: &Target,
+    say: Say<'_>,
+) -> TargetReport {
+    if failed.load(Ordering::Relaxed) {
+        return skipped(target);
+    }
+    let report = deliver(git, &release.commit, &release.source, app, target, say).await;
+    if matches!(report.outcome, TargetOutcome::Failed { .. }) {
+        failed.store(true, Ordering::Relaxed);
+    }
+    report
 }
 
 fn skipped(target: &Target) -> TargetReport {
