@@ -37,10 +37,31 @@ pub(crate) struct Common {
 /// What to do. One file of `commands` each.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// What runs on a droplet itself
+    #[command(hide = true)]
+    Agent(commands::agent::Args),
     /// Write a first infra.toml and the routers' folder
     Init(commands::init::Args),
     /// Check infra.toml; every fault at once, each with its place
     Validate(commands::validate::Args),
+    /// Show what would change, what it costs and what may hurt
+    Plan(commands::plan::Args),
+    /// Bring droplets and firewalls about; safe to interrupt
+    Apply(commands::apply::Args),
+    /// Show the droplets of the fleet, and who is at work on it
+    Status(commands::status::Args),
+    /// Show what changed outside since we left it
+    Drift(commands::drift::Args),
+    /// Delete droplets that are billed and that nothing wants
+    Gc(commands::gc::Args),
+    /// Show what the fleet costs: a month, and so far
+    Cost(commands::cost::Args),
+    /// Show who did what, when, and how it ended
+    Audit(commands::audit::Args),
+    /// Show who is at work on the fleet
+    Lock(commands::lock::Args),
+    /// Delete everything of the fleet
+    Destroy(commands::destroy::Args),
     /// Be a droplet of the local cloud
     #[command(hide = true)]
     LocalDroplet(commands::local_droplet::Args),

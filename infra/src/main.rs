@@ -4,11 +4,20 @@
 //! they share (the file of the fleet, its cloud, its folder of state, how results are printed) in `context`.
 
 mod args;
+mod clouds;
 mod commands;
+mod confirm;
 mod context;
 mod exit;
+mod handover;
+mod outcome;
+mod plan_text;
+mod print;
+mod progress;
 mod runtime;
 mod secrets;
+mod session;
+mod table;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,17 @@
 //! The commands, one file each: its `Args` as typed, and `run`.
 
+pub(crate) mod agent;
+pub(crate) mod apply;
+pub(crate) mod audit;
+pub(crate) mod cost;
+pub(crate) mod destroy;
+pub(crate) mod drift;
+pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod local_droplet;
+pub(crate) mod lock;
+pub(crate) mod plan;
+pub(crate) mod status;
 pub(crate) mod validate;
 
 use std::process::ExitCode;
@@ -13,8 +23,18 @@ use crate::context::Context;
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let context = Context::new(args.common);
     match args.command {
+        Command::Agent(args) => agent::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::LocalDroplet(args) => local_droplet::run(&args, &context),
+        Command::Apply(args) => apply::run(&args, &context),
+        Command::Audit(args) => audit::run(&args, &context),
+        Command::Cost(args) => cost::run(&args, &context),
+        Command::Destroy(args) => destroy::run(&args, &context),
+        Command::Drift(args) => drift::run(&args, &context),
+        Command::Gc(args) => gc::run(&args, &context),
+        Command::Lock(args) => lock::run(&args, &context),
+        Command::Plan(args) => plan::run(&args, &context),
+        Command::Status(args) => status::run(&args, &context),
         Command::Validate(args) => validate::run(&args, &context),
     }
 }
