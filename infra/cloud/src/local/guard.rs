@@ -14,6 +14,8 @@ use rustix::process::{
     Flock, FlockType, Pid, Signal, WaitOptions, fcntl_getlk, getpid, kill_process, set_child_subreaper, wait,
 };
 
+use super::processes;
+
 /// What is printed once the droplet counts as on.
 pub(super) const ON: &str = "on";
 
@@ -59,7 +61,7 @@ fn path(folder: &Path) -> PathBuf {
 /// Ends all children, and those that become ours when they lose their parents, until there is none.
 fn end_children() {
     loop {
-        for child in children_of(getpid()) {
+        for child in processes::children() {
             // One that ended by itself is waited for below, like all.
             let _gone = kill_process(child, Signal::KILL);
         }
@@ -67,17 +69,4 @@ fn end_children() {
             return;
         }
     }
-}
-
-/// Processes whose parent is this one.
-fn children_of(parent: Pid) -> Vec<Pid> {
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    processes.filter(|process| parent_of(*process) == Some(parent)).collect()
-}
-
-fn parent_of(process: Pid) -> Option<Pid> {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).ok()?;
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-    Pid::from_raw(parent.trim().parse().ok()?)
 }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod machine;
 mod network;
 mod power;
+mod processes;
 mod program;
 mod user_data;
 

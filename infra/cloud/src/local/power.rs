@@ -16,6 +16,7 @@ use super::book::Record;
 use super::guard;
 use super::machine::READY_FILE;
 use super::network::Network;
+use super::processes;
 use super::program::{file_fault, find};
 use crate::error::CloudError;
 use crate::types::DropletStatus;
@@ -84,7 +85,7 @@ pub(super) async fn off(folder: &Path, droplet: &Record, network: &Network) -> R
     loop {
         let mut running: Vec<Pid> = network.processes(droplet).await?.into_iter().filter_map(Pid::from_raw).collect();
         running.extend(guard::holder(folder));
-        running.extend(with_root(&folder.join("root")));
+        running.extend(processes::of_droplet(&folder.join("root")));
         if running.is_empty() {
             return Ok(());
         }
@@ -105,7 +106,7 @@ pub(super) fn cut(root: &Path) {
     /// Looks until what was killed is gone; only a process stuck in the kernel needs more.
     const ROUNDS_MAX: usize = 10_000;
     for _ in 0..ROUNDS_MAX {
-        let running = with_root(root);
+        let running = processes::of_droplet(root);
         if running.is_empty() {
             return;
         }
@@ -115,20 +116,6 @@ pub(super) fn cut(root: &Path) {
         }
         std::thread::yield_now();
     }
-}
-
-/// Processes that carry this root in their environment, as everything that a droplet starts does.
-fn with_root(root: &Path) -> Vec<Pid> {
-    let wanted = [b"SLUICE_ROOT=", root.as_os_str().as_encoded_bytes()].concat();
-    let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let own = rustix::process::getpid();
-    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().and_then(Pid::from_raw));
-    let carries = |process: &Pid| {
-        let path = format!("/proc/{}/environ", process.as_raw_nonzero());
-        // What ended, and what belongs to others, cannot be read, and is none of ours.
-        std::fs::read(path).is_ok_and(|text| text.split(|byte| *byte == 0).any(|pair| pair == wanted))
-    };
-    processes.filter(|process| *process != own).filter(carries).collect()
 }
 
 /// What it complained of, in short.
