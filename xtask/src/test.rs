@@ -13,7 +13,7 @@ use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{javascript, oracles, plugins, say, smtp};
+use crate::{droplets, javascript, oracles, plugins, say, smtp};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -49,39 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     say::step("looking for redis-server");
     let redis = REDIS.find()?;
     say::note(redis.display());
-    let mut found = Vec::new();
-    for (program, tests) in OPTIONAL {
-        let Program { name, variable, packages, .. } = program;
-        say::step(format_args!("looking for {name}"));
-        let install = format!("Debian, as root: `{}`", apt::install_line(packages));
-        found.push(Optional { name, variable, tests, install, path: optional(program.find())? });
-    }
-    say::step("building the plugin in JavaScript");
-    found.push(Optional {
-        name: "plugin in JavaScript",
-        variable: javascript::PLUGIN_VARIABLE,
-        tests: JAVASCRIPT_TESTS,
-        install: format!("`{}`", javascript::INSTALL),
-        path: optional(javascript::build(&workspace))?,
-    });
-    say::step("looking for the mail server of the tests");
-    found.push(Optional {
-        name: "aiosmtpd",
-        variable: smtp::VARIABLE,
-        tests: smtp::TESTS,
-        install: format!("`{}`", smtp::INSTALL),
-        path: optional(smtp::python(&workspace))?,
-    });
-    for oracles in oracles::ALL {
-        say::step(format_args!("setting up the {}", oracles.name));
-        found.push(Optional {
-            name: oracles.name,
-            variable: oracles.variable,
-            tests: oracles.tests,
-            install: format!("`{}`", oracles.install),
-            path: optional(oracles.set_up(&workspace))?,
-        });
-    }
+    let found = look_for_what_some_tests_need(&workspace)?;
     say::step("building programs and tests");
     process::run(cargo(&workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
 
@@ -102,7 +70,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     runner.arg("--").args(left_out.flat_map(|tests| ["--skip", tests]));
     failures.extend(process::run_as_is(settings.apply(&mut runner)).err());
     for Optional { name, tests, install, .. } in missing {
-        say::note(format_args!("tests `{tests}*`: SKIPPED, there is no {name} ({install})"));
+        say::note(format_args!("tests with `{tests}` in their names: SKIPPED, there is no {name} ({install})"));
     }
     if failures.is_empty() {
         say::step("all tests passed");
@@ -111,6 +79,59 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let lines: Vec<String> =
         failures.into_iter().map(|failure| format!("{:#}", anyhow::Error::from(failure))).collect();
     bail!("{}", lines.join("; "))
+}
+
+/// Finds, installs or builds it, or says why not.
+fn look_for_what_some_tests_need(workspace: &Workspace) -> Result<Vec<Optional>> {
+    let mut found = Vec::new();
+    for (program, tests) in OPTIONAL {
+        let Program { name, variable, packages, .. } = program;
+        say::step(format_args!("looking for {name}"));
+        let install = format!("Debian, as root: `{}`", apt::install_line(packages));
+        found.push(Optional { name, variable, tests, install, path: optional(program.find())? });
+    }
+    say::step("building the plugin in JavaScript");
+    found.push(Optional {
+        name: "plugin in JavaScript",
+        variable: javascript::PLUGIN_VARIABLE,
+        tests: JAVASCRIPT_TESTS,
+        install: format!("`{}`", javascript::INSTALL),
+        path: optional(javascript::build(workspace))?,
+    });
+    say::step("looking for the mail server of the tests");
+    found.push(Optional {
+        name: "aiosmtpd",
+        variable: smtp::VARIABLE,
+        tests: smtp::TESTS,
+        install: format!("`{}`", smtp::INSTALL),
+        path: optional(smtp::python(workspace))?,
+    });
+    say::step("looking for what droplets of the local cloud need");
+    found.push(Optional {
+        name: "sshd",
+        variable: droplets::SSHD_VARIABLE,
+        tests: droplets::SSHD_TESTS,
+        install: droplets::sshd_install(),
+        path: optional(droplets::sshd())?,
+    });
+    found.push(Optional {
+        name: "right to make namespaces",
+        variable: droplets::NAMESPACES_VARIABLE,
+        tests: droplets::NAMESPACES_TESTS,
+        install: droplets::namespaces_install(),
+        path: optional(droplets::namespaces())?,
+    });
+    for oracles in oracles::ALL {
+        say::step(format_args!("setting up the {}", oracles.name));
+        found.push(Optional {
+            name: oracles.name,
+            variable: oracles.variable,
+            tests: oracles.tests,
+            install: format!("`{}`", oracles.install),
+            path: optional(oracles.set_up(workspace))?,
+        });
+    }
+    Ok(found)
 }
 
 /// What some tests need.

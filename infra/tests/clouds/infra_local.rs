@@ -115,12 +115,6 @@ async fn open(folder: &Path, network: LocalNetwork) -> LocalCloud {
     LocalCloud::open(LocalSettings { folder: folder.join("local"), program, network }).await.unwrap()
 }
 
-/// True if this machine lets us make namespaces; where it does not, a test of them has nothing to run on.
-async fn namespaces() -> bool {
-    let folder = tempfile::tempdir().unwrap();
-    open(folder.path(), LocalNetwork::Auto).await.enforces_firewalls()
-}
-
 #[tokio::test]
 async fn a_droplet_boots_and_ssh_gets_in() {
     let scene = Scene::new(LocalNetwork::Auto).await;
@@ -138,10 +132,8 @@ async fn the_contract_holds_on_loopback() {
 
 #[tokio::test]
 async fn the_contract_holds_in_namespaces() {
-    if namespaces().await {
-        let scene = Scene::new(LocalNetwork::Namespaces).await;
-        contract::run(&scene.cloud, scene.wanted("contract", &[])).await.unwrap();
-    }
+    let scene = Scene::new(LocalNetwork::Namespaces).await;
+    contract::run(&scene.cloud, scene.wanted("contract", &[])).await.unwrap();
 }
 
 #[tokio::test]
@@ -177,9 +169,7 @@ async fn two_operators_use_one_cloud() {
 
 #[tokio::test]
 async fn a_power_cut_ends_everything_in_namespaces() {
-    if namespaces().await {
-        a_power_cut_ends_everything_and_what_ran_comes_back(LocalNetwork::Namespaces).await;
-    }
+    a_power_cut_ends_everything_and_what_ran_comes_back(LocalNetwork::Namespaces).await;
 }
 
 #[tokio::test]
@@ -228,10 +218,7 @@ async fn a_droplet_that_was_left_half_made_is_finished() {
 }
 
 #[tokio::test]
-async fn firewalls_let_in_by_tag_and_nobody_else() {
-    if !namespaces().await {
-        return;
-    }
+async fn firewalls_let_in_by_tag_and_nobody_else_in_namespaces() {
     let scene = Scene::new(LocalNetwork::Namespaces).await;
     let app = scene.active("app", &["app"]).await;
     let other = scene.active("other", &[]).await;
@@ -253,9 +240,7 @@ async fn firewalls_let_in_by_tag_and_nobody_else() {
 
 #[tokio::test]
 async fn nothing_stays_behind_in_namespaces() {
-    if namespaces().await {
-        nothing_stays_behind(LocalNetwork::Namespaces).await;
-    }
+    nothing_stays_behind(LocalNetwork::Namespaces).await;
 }
 
 #[tokio::test]
