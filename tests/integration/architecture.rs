@@ -50,7 +50,7 @@ const USES: &[(&str, &[&str])] = &[
     ),
     ("sluice-infra-spec", &["sluice-document", "sluice-model"]),
     ("sluice-infra-host", &["sluice-infra-spec"]),
-    ("sluice-infra-plan", &["sluice-infra-cloud", "sluice-infra-spec", "sluice-model"]),
+    ("sluice-infra-plan", &["sluice-infra-cloud", "sluice-infra-spec"]),
     ("sluice-infra-configure", &["sluice-infra-cloud", "sluice-infra-host", "sluice-infra-spec", "sluice-policy"]),
     ("sluice-infra-deploy", &["sluice-infra-host", "sluice-infra-spec", "sluice-model", "sluice-state"]),
     (
@@ -82,7 +82,7 @@ const USES: &[(&str, &[&str])] = &[
     ("xtask", &["sluice-plugin-build"]),
 ];
 /// What a crate may use beyond that in its own tests.
-const TESTS_USE: &[(&str, &[&str])] = &[("xtask", &["sluice-policy"])];
+const TESTS_USE: &[(&str, &[&str])] = &[("sluice-infra-plan", &["sluice-document"]), ("xtask", &["sluice-policy"])];
 
 /// Crates of others that only some of ours may name.
 const CONFINED: &[(&str, &[&str])] = &[
