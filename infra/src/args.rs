@@ -62,6 +62,16 @@ pub(crate) enum Command {
     Lock(commands::lock::Args),
     /// Delete everything of the fleet
     Destroy(commands::destroy::Args),
+    /// Take a commit through its gates and onto the droplets of its app
+    Deploy(commands::deploy::Args),
+    /// Bring to production what the canary serves
+    Promote(commands::promote::Args),
+    /// Go back to a release that droplets still have
+    Rollback(commands::rollback::Args),
+    /// Show what runs where, its age and health
+    Releases(commands::releases::Args),
+    /// Show what the releases of an app print
+    Logs(commands::logs::Args),
     /// Be a droplet of the local cloud
     #[command(hide = true)]
     LocalDroplet(commands::local_droplet::Args),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
+use sluice_infra_cloud::Droplet;
 use sluice_infra_deploy::operator::{Target, TargetOutcome, TargetReport};
 use sluice_infra_host::{DEPLOY_KEY_FILE, DeployKey, Ssh, SshSettings};
 use sluice_infra_plan::tags;
@@ -11,7 +12,10 @@ use sluice_infra_spec::{App, Spec};
 
 use crate::context::Context;
 use crate::session::Session;
-use crate::{exit, machines, print, table};
+use crate::{exit, print, table};
+
+/// Host keys that were seen, in the folder of state.
+const KNOWN_HOSTS: &str = "ssh/known_hosts";
 
 /// The app of this name; none is needed where there is only one.
 ///
@@ -42,21 +46,27 @@ pub(crate) async fn targets(
     let mut targets = Vec::new();
     for pool in pools {
         for droplet in session.cloud.droplets(&tags::pool(&session.spec.fleet, &pool.name)).await? {
-            let ssh = machines::reach(context, &*session.cloud, &session.keys, &droplet)?;
-            let variant = pool.variant.clone().unwrap_or_default();
-            targets.push(Target { pool: pool.name.clone(), variant, ssh: anywhere(&ssh)? });
+            let (pool, variant) = (pool.name.clone(), pool.variant.clone().unwrap_or_default());
+            targets.push(Target { pool, variant, ssh: reach(context, session, &droplet)? });
         }
     }
     targets.sort_by(|one, other| (!one.is_canary(), one.name()).cmp(&(!other.is_canary(), other.name())));
     Ok(targets)
 }
 
-/// Git runs ssh in another folder than ours.
-fn anywhere(ssh: &Ssh) -> anyhow::Result<Ssh> {
-    let SshSettings { identity, known_hosts, .. } = ssh.settings().clone();
+/// How git and we reach a droplet. Git runs ssh in another folder than ours, so the paths are absolute.
+fn reach(context: &Context, session: &Session, droplet: &Droplet) -> anyhow::Result<Ssh> {
+    let access = session.cloud.access(droplet).with_context(|| format!("{} has no address yet", droplet.name))?;
     let absolute = |path: PathBuf| std::path::absolute(path).context("find the current folder");
-    let (identity, known_hosts) = (absolute(identity)?, absolute(known_hosts)?);
-    Ok(Ssh::new(SshSettings { identity, known_hosts, ..ssh.settings().clone() })?)
+    Ok(Ssh::new(SshSettings {
+        name: droplet.name.clone(),
+        host: access.host,
+        port: access.port,
+        user: access.user,
+        root: access.root,
+        identity: absolute(session.keys.identity.clone())?,
+        known_hosts: absolute(context.state_folder().join(KNOWN_HOSTS))?,
+    })?)
 }
 
 /// What seals the releases of this fleet.

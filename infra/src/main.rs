@@ -8,6 +8,7 @@ mod clouds;
 mod commands;
 mod confirm;
 mod context;
+mod deployment;
 mod exit;
 mod handover;
 mod outcome;

@@ -127,10 +127,12 @@ async fn deploy(
         canary_only,
     };
     let what = format!("{} {revision}", app.name);
-    let work = async { operator::run(order, &targets, &|line| context.say(line)).await.map_err(|error| told(context, error)) };
+    let work =
+        async { operator::run(order, &targets, &|line| context.say(line)).await.map_err(|error| told(context, error)) };
     let report = session
         .audited(&what, work, |report| {
-            let droplets: Vec<String> = report.droplets.iter().map(|one| format!("{} {:?}", one.droplet, one.outcome)).collect();
+            let droplets: Vec<String> =
+                report.droplets.iter().map(|one| format!("{} {:?}", one.droplet, one.outcome)).collect();
             format!("{}: {}", short(&report.commit), droplets.join("; "))
         })
         .await?;
@@ -167,7 +169,9 @@ async fn init(args: &InitArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let file = std::path::absolute(context.file()).context("find the current folder")?;
     let settings = HookSettings { program: &program, file: &file, app: &app.name };
     match hook::install(&source, settings).await? {
-        Installed::New(hook) => context.say(&format!("Commits on `{}` deploy {}: {}", app.pipeline.branch, app.name, hook.display())),
+        Installed::New(hook) => {
+            context.say(&format!("Commits on `{}` deploy {}: {}", app.pipeline.branch, app.name, hook.display()))
+        }
         Installed::Already(hook) => context.say(&format!("{} does that already", hook.display())),
         Installed::Foreign { hook, line } => {
             bail!("{} is not ours and is left as it is; add this line to it:\n  {line}", hook.display());

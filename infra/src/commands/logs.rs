@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use sluice_infra_deploy::operator::Target;
+use sluice_infra_host::Remote as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::task::JoinSet;
 
@@ -51,7 +52,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         let mut readers = JoinSet::new();
         for target in targets {
             let (target, lines) = (Arc::new(target), lines.clone());
-            readers.spawn(async move { read(&target, &lines, follow, json).await.with_context(|| target.name().to_owned()) });
+            readers.spawn(async move {
+                read(&target, &lines, follow, json).await.with_context(|| target.name().to_owned())
+            });
         }
         let mut code = ExitCode::SUCCESS;
         while let Some(read) = readers.join_next().await {

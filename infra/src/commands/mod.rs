@@ -4,13 +4,18 @@ pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod cost;
+pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod drift;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod local_droplet;
 pub(crate) mod lock;
+pub(crate) mod logs;
 pub(crate) mod plan;
+pub(crate) mod promote;
+pub(crate) mod releases;
+pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod validate;
 
@@ -35,6 +40,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Lock(args) => lock::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),
         Command::Status(args) => status::run(&args, &context),
+        Command::Deploy(args) => deploy::run(&args, &context),
+        Command::Logs(args) => logs::run(&args, &context),
+        Command::Promote(args) => promote::run(&args, &context),
+        Command::Releases(args) => releases::run(&args, &context),
+        Command::Rollback(args) => rollback::run(&args, &context),
         Command::Validate(args) => validate::run(&args, &context),
     }
 }

@@ -38,11 +38,20 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
 /// One row for each release that runs; one for a droplet on which none does.
 fn rows(status: &DropletStatus) -> Vec<Vec<String>> {
     let row = |release: &str, state: &str, age: String, health: &str| {
-        vec![status.droplet.clone(), status.variant.clone(), release.to_owned(), state.to_owned(), age, health.to_owned()]
+        vec![
+            status.droplet.clone(),
+            status.variant.clone(),
+            release.to_owned(),
+            state.to_owned(),
+            age,
+            health.to_owned(),
+        ]
     };
     match &status.releases {
         None => vec![row("", "not reached", String::new(), status.fault.as_deref().unwrap_or_default())],
-        Some(releases) if releases.running.is_empty() => vec![row("", "none yet", String::new(), health(releases, None))],
+        Some(releases) if releases.running.is_empty() => {
+            vec![row("", "none yet", String::new(), health(releases, None))]
+        }
         Some(releases) => {
             let of = |running: &Running| {
                 let state = if releases.draining { "leaving" } else { standing(running.standing) };

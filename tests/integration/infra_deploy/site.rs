@@ -96,8 +96,8 @@ fn app() -> App {
 }
 
 impl Site {
-    /// A canary and `production` other droplets, on which nothing runs yet.
-    pub(crate) async fn start(production: usize) -> Result<Self> {
+    /// A droplet for each of these variants, on which nothing runs yet.
+    pub(crate) async fn start(variants: &[&'static str]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let redis = RedisServer::start().await?;
         allow_app(&redis).await?;
@@ -116,7 +116,7 @@ impl Site {
             heartbeats: JoinSet::new(),
         };
         site.begin_repository().await?;
-        site.add_droplets(production).await?;
+        site.add_droplets(variants).await?;
         Ok(site)
     }
 
@@ -129,19 +129,17 @@ impl Site {
         self.folder.path().join("work")
     }
 
-    async fn add_droplets(&mut self, production: usize) -> Result<()> {
+    async fn add_droplets(&mut self, variants: &[&'static str]) -> Result<()> {
         let settings =
             LocalSettings { folder: self.cloud(), program: binary("sluice-infra")?, network: LocalNetwork::Loopback };
         let cloud = LocalCloud::open(settings).await?;
         let identity = self.folder.path().join("id_ed25519");
         run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&identity)).await?;
         let public = std::fs::read_to_string(identity.with_extension("pub"))?;
-        let names = std::iter::once(("canary".to_owned(), "canary"))
-            .chain((1..=production).map(|number| (format!("stable-{number}"), "stable")));
-        for (name, variant) in names {
+        for (number, variant) in variants.iter().enumerate() {
             let user_data = serde_json::json!({ "ssh_authorized_keys": [public.trim()] });
             let wanted = CreateDroplet {
-                name: format!("{FLEET}-{name}"),
+                name: format!("{FLEET}-{variant}-{number}"),
                 region: cloud.regions().await?.first().context("a region")?.slug.clone(),
                 size: cloud.sizes().await?.first().context("a size")?.slug.clone(),
                 image: cloud.images().await?.first().context("an image")?.slug.clone(),
@@ -164,7 +162,7 @@ impl Site {
             eventually("the droplet is reached", reached).await;
             let address = droplet.private_address.or(droplet.public_address).context("its address")?;
             self.configure(&ssh, variant, address).await?;
-            self.targets.push(Target { pool: variant.to_owned(), variant: variant.to_owned(), ssh });
+            self.targets.push(Target { pool: (*variant).to_owned(), variant: (*variant).to_owned(), ssh });
         }
         Ok(())
     }

@@ -278,7 +278,8 @@ async fn complaints(stderr: Option<ChildStderr>, target: &Target, say: Say<'_>) 
             continue;
         }
         say(&format!("[{}] {line}", target.name()));
-        fault = line.strip_prefix(FAULT).map(ToOwned::to_owned).or(fault);
+        // The first one is the droplet's; git's own come after it.
+        fault = fault.or_else(|| line.strip_prefix(FAULT).map(ToOwned::to_owned));
         last = Some(line.to_owned());
     }
     (fault, last)

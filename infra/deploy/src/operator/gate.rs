@@ -20,8 +20,8 @@ use super::record::Record;
 use super::{DeployError, Order, file, seconds};
 use crate::Say;
 
-/// Lines of a failed gate that are shown again at the end.
-const LAST_LINES: usize = 30;
+/// Lines of a failed gate that are shown again at the end: test runners print their summary after what failed.
+const LAST_LINES: usize = 60;
 /// Lines that wait to be shown; then the gate waits.
 const LINES_WAITING_MAX: usize = 1_024;
 /// Between SIGTERM and SIGKILL.

@@ -41,6 +41,9 @@ pub(super) fn droplet(app: Option<&str>) -> anyhow::Result<Droplet> {
     let init = init::of_this_machine(&layout);
     let droplet = Droplet::open(layout, init)?;
     let runs = &droplet.app().name;
-    ensure!(app.is_none_or(|app| app == runs), "`{runs}` runs on this droplet; `sluice-infra configure` renews its hooks");
+    ensure!(
+        app.is_none_or(|app| app == runs),
+        "`{runs}` runs on this droplet; `sluice-infra configure` renews its hooks"
+    );
     Ok(droplet)
 }

@@ -12,7 +12,7 @@ use crate::runtime::block_on;
 
 /// Between two looks at a log that is followed.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
-/// Lines that are looked at each time: what is printed faster than this is cut, and said to be.
+/// Lines that are looked at each time: of what is printed faster than this, the last ones are shown.
 const FOLLOW_LINES: usize = 2_000;
 
 /// As typed. Without an option, what was pushed is told on standard input, by git.
@@ -75,7 +75,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn show_log(droplet: &Droplet, lines: usize, follow: bool) -> anyhow::Result<()> {
     let mut shown = droplet.log(lines).await?;
     shown.iter().try_for_each(|line| print::text(line))?;
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         sleep(FOLLOW_EVERY).await;
         let now = droplet.log(FOLLOW_LINES).await?;
         for line in now.iter().skip(known(&shown, &now)) {
@@ -83,7 +86,6 @@ async fn show_log(droplet: &Droplet, lines: usize, follow: bool) -> anyhow::Resu
         }
         shown = now;
     }
-    Ok(())
 }
 
 /// How many of the lines that are there now were there before: the longest end of `before` that `now` has, last seen.
@@ -102,7 +104,14 @@ mod tests {
     #[test]
     fn a_followed_log_goes_on_where_it_was() {
         let lines = |text: &str| text.chars().map(|letter| letter.to_string()).collect::<Vec<_>>();
-        for (before, now, new) in [("abc", "abcd", 1), ("abc", "abc", 0), ("bc", "abcd", 1), ("abc", "cde", 2), ("", "ab", 2), ("abc", "xyz", 3)] {
+        for (before, now, new) in [
+            ("abc", "abcd", 1),
+            ("abc", "abc", 0),
+            ("bc", "abcd", 1),
+            ("abc", "cde", 2),
+            ("", "ab", 2),
+            ("abc", "xyz", 3),
+        ] {
             let (before, now) = (lines(before), lines(now));
             assert_eq!(now.len() - known(&before, &now), new, "{before:?} {now:?}");
         }
