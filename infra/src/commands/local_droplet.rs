@@ -1,9 +1,10 @@
 //! `local-droplet`: the first processes of a droplet of the local cloud, and its power button. Hidden: the local cloud
 //! types it, not an operator.
 
+use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -37,7 +38,12 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// Be the droplet in this folder: start its init, wait for it, leave nothing running
-    Run { folder: PathBuf },
+    Run {
+        folder: PathBuf,
+        /// What stands before the command of the init, so that it runs in the droplet's namespaces
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        within: Vec<OsString>,
+    },
     /// Be its init, as long as standard input is open
     Init { folder: PathBuf },
     /// Switch on a droplet of the cloud in this folder
@@ -51,10 +57,12 @@ enum What {
 /// Does it.
 pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
     match &args.what {
-        What::Run { folder } => {
-            let mut init = std::process::Command::new(std::env::current_exe().context("find this program")?);
-            init.args(["local-droplet", "init"]).arg(folder);
-            local::guard(folder, &mut init).context("be a droplet")?;
+        What::Run { folder, within } => {
+            let program = std::env::current_exe().context("find this program")?.into_os_string();
+            let words = [program, "local-droplet".into(), "init".into(), folder.into()];
+            let mut words = within.iter().cloned().chain(words);
+            let mut init = Command::new(words.next().context("invariant: there is at least this program")?);
+            local::guard(folder, init.args(words)).context("be a droplet")?;
         }
         What::Init { folder } => init(folder)?,
         What::Start { cloud, id } => {

@@ -201,6 +201,22 @@ async fn a_power_cut_ends_everything_and_what_ran_comes_back(network: LocalNetwo
     assert!(processes_below(&folder).is_empty());
 }
 
+/// As a controller does that runs on a droplet: it is as much outside of the other as we are.
+#[tokio::test]
+async fn a_droplet_steers_the_cloud_that_it_is_in_in_namespaces() {
+    let scene = Scene::new(LocalNetwork::Namespaces).await;
+    let (one, two) = (scene.active("one", &[]).await, scene.active("two", &["app"]).await);
+    scene.wall(Source::Range("0.0.0.0/0".into())).await;
+    let (program, local) = (env!("CARGO_BIN_EXE_sluice-infra"), scene.local());
+    let steer = |how| format!("{program} local-droplet {how} {} {}", local.display(), two.id);
+    scene.ssh(&one, &steer("power-off")).await.unwrap();
+    assert!(processes_below(&scene.local().join("droplets").join(&two.id.0)).is_empty());
+    scene.ssh(&one, &steer("start")).await.unwrap();
+    scene.until(&two, DropletStatus::Active).await;
+    assert!(reaches(&two, PATIENCE).await);
+    assert!(scene.gets_through(&one, &two).await);
+}
+
 #[tokio::test]
 async fn a_droplet_that_was_left_half_made_is_finished() {
     let scene = Scene::new(LocalNetwork::Auto).await;
@@ -341,9 +357,9 @@ fn processes_below(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Kills the process of which this is the end of the command line.
+/// Kills the process that has this in its command line.
 fn kill(command: &str) {
-    let found = with_proc("cmdline", |line| line.trim_end_matches('\0').ends_with(command));
+    let found = with_proc("cmdline", |line| line.contains(command));
     assert_eq!(found.len(), 1, "{command:?} is {found:?}");
     assert!(std::process::Command::new("kill").arg("-KILL").args(found).status().unwrap().success());
 }

@@ -2,7 +2,7 @@
 //!
 //! Whatever lost its parent in the droplet becomes the guard's child, which ends it with the others. The lock that it holds
 //! is what says that the droplet is on; the init, in turn, cuts the power itself when it sees that the guard is gone. So
-//! `kill -9` of either is a power cut, and never half of one.
+//! `kill -9` of either is a power cut, and never half of one. The guard itself is outside of the droplet's namespaces.
 
 use std::fs::File;
 use std::io::{self, Write as _};

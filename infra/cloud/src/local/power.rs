@@ -57,7 +57,8 @@ pub(super) async fn on(folder: &Path, droplet: &Record, program: &Path, network:
     })?;
     // With `--fork` it leaves at once, and the droplet is nobody's child but process 1's.
     let mut command = Command::new(setsid);
-    command.arg("--fork").args(network.within(droplet)).arg(program).arg("local-droplet").arg("run").arg(folder);
+    command.arg("--fork").args(network.out()).arg(program).args(["local-droplet", "run"]).arg(folder);
+    command.args(network.within(droplet));
     let kept: BTreeMap<&str, _> = INHERITED.iter().filter_map(|name| Some((*name, std::env::var_os(name)?))).collect();
     command.env_clear().envs(kept).env("SLUICE_ROOT", folder.join("root")).current_dir(folder);
     let mut child = command

@@ -138,6 +138,11 @@ impl Network {
         if self.tools.is_some() { Ok(namespaces::SSH_PORT) } else { loopback::ssh_port(address) }
     }
 
+    /// What stands before a command, so that it runs on the machine itself, if we run in a droplet of it.
+    pub(super) fn out(&self) -> Vec<OsString> {
+        self.tools.as_ref().map(Tools::out).unwrap_or_default()
+    }
+
     /// What stands before a command, so that it runs within the droplet.
     pub(super) fn within(&self, droplet: &Record) -> Vec<OsString> {
         self.tools.as_ref().map(|tools| tools.within(droplet)).unwrap_or_default()

@@ -12,6 +12,7 @@ use std::process::Output;
 use super::{Mode, Subnet};
 use crate::error::CloudError;
 use crate::local::book::Record;
+use crate::local::guard;
 use crate::local::program::{find, run};
 
 /// Each droplet has an address of its own, so its sshd has the usual port.
@@ -49,22 +50,10 @@ pub(super) async fn probe() -> Result<Tools, CloudError> {
 
 impl Tools {
     pub(super) fn find() -> Result<Self, CloudError> {
-        let needed = |name: &str, variable: &str, package: &str| {
-            let message = format!("namespaces need the program `{name}` (Debian: package {package})");
-            find(name, variable).ok_or(CloudError::Machine { message })
-        };
         Ok(Self {
             ip: needed("ip", "SLUICE_IP", "iproute2")?,
             nft: needed("nft", "SLUICE_NFT", "nftables")?,
-            out: if std::env::var_os("SLUICE_ROOT").is_some() {
-                let nsenter = needed("nsenter", "SLUICE_NSENTER", "util-linux")?;
-                [nsenter.into()]
-                    .into_iter()
-                    .chain(["--target=1", "--net", "--mount", "--"].map(OsString::from))
-                    .collect()
-            } else {
-                Vec::new()
-            },
+            out: way_out()?,
         })
     }
 
@@ -173,10 +162,12 @@ impl Tools {
     }
 
     pub(super) fn within(&self, droplet: &Record) -> Vec<OsString> {
-        let mut command = self.out.clone();
-        command.push(self.ip.clone().into());
-        command.extend(["netns", "exec", &namespace(droplet)].map(OsString::from));
-        command
+        let exec = ["netns", "exec", &namespace(droplet)].map(OsString::from);
+        [self.ip.clone().into()].into_iter().chain(exec).collect()
+    }
+
+    pub(super) fn out(&self) -> Vec<OsString> {
+        self.out.clone()
     }
 
     pub(super) async fn processes(&self, droplet: &Record) -> Result<Vec<i32>, CloudError> {
@@ -215,6 +206,20 @@ impl Tools {
         let arguments = before.iter().copied().chain(arguments.iter().map(OsStr::new));
         run(Path::new(program), &arguments.collect::<Vec<_>>(), input).await
     }
+}
+
+fn needed(name: &str, variable: &str, package: &str) -> Result<PathBuf, CloudError> {
+    let message = format!("namespaces need the program `{name}` (Debian: package {package})");
+    find(name, variable).ok_or(CloudError::Machine { message })
+}
+
+/// If we run in a droplet ourselves, as a controller does: through its guard, which is in the namespaces of the machine.
+fn way_out() -> Result<Vec<OsString>, CloudError> {
+    let root = std::env::var_os("SLUICE_ROOT").map(PathBuf::from);
+    let Some(guard) = root.as_deref().and_then(Path::parent).and_then(guard::holder) else { return Ok(Vec::new()) };
+    let nsenter = needed("nsenter", "SLUICE_NSENTER", "util-linux")?;
+    let target = format!("--target={}", guard.as_raw_nonzero());
+    Ok([nsenter.into()].into_iter().chain([&target, "--net", "--mount", "--"].map(OsString::from)).collect())
 }
 
 /// At most 13 bytes; the kernel takes 15 (`IFNAMSIZ`, less the zero).
