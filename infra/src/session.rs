@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use sluice_infra_cloud::Cloud;
 use sluice_infra_plan::keys::{self, KeyPair};
 use sluice_infra_plan::lock::who;
-use sluice_infra_plan::{Events, Lock, ObserveError, Observed, Plan, Provisioner, Quiet, State};
+use sluice_infra_plan::{Events, Lock, ObserveError, Observed, Plan, Provisioner, Quiet, SettleError, State};
 use sluice_infra_spec::Spec;
 
 use crate::clouds;
@@ -63,7 +63,7 @@ impl Session {
     }
 
     async fn settle(&self, context: &Context) -> anyhow::Result<()> {
-        let settled = self.provisioner.settle().await.context("finish what an interrupted run left open")?;
+        let settled = self.provisioner.settle().await.map_err(unsettled)?;
         for end in &settled {
             context.say(&format!(
                 "An interrupted run left {} {} open: {}",
@@ -122,5 +122,14 @@ fn told(error: ObserveError) -> anyhow::Error {
             anyhow::Error::new(source).context(format!("read the fleet from {cloud}"))
         }
         ObserveError::State(source) => source.into(),
+    }
+}
+
+fn unsettled(error: SettleError) -> anyhow::Error {
+    match error {
+        SettleError::Cloud { kind, name, source } => {
+            anyhow::Error::new(source).context(format!("finish `{kind} {name}`, which an interrupted run left open"))
+        }
+        SettleError::Late { .. } | SettleError::State(_) => error.into(),
     }
 }

@@ -74,14 +74,18 @@ pub enum ObserveError {
     State(#[from] StateError),
 }
 
-/// Reads the fleet: by tag, and by id what we know and did not find by tag.
+/// Reads the fleet: by tag, and by id what we know and did not find by tag. A listing may lag behind both ways; what we made
+/// and what we saw gone is not taken from it.
 ///
 /// # Errors
 /// [`ObserveError`]
 pub async fn observe(cloud: &dyn Cloud, spec: &Spec, state: &State) -> Result<Observed, ObserveError> {
     let failed = |source| ObserveError::Cloud { cloud: cloud.name(), source };
     let fleet = spec.fleet.as_str();
-    let listed = cloud.droplets(&tags::fleet(fleet)).await.map_err(failed)?;
+    let mut listed = cloud.droplets(&tags::fleet(fleet)).await.map_err(failed)?;
+    let deleted = state.deleted()?;
+    // A cloud that began anew, as the local one may, gives the same ids again.
+    listed.retain(|droplet| deleted.get(&droplet.id).is_none_or(|at_ms| droplet.created_ms > *at_ms));
     let known: BTreeMap<DropletId, Known> =
         state.standing()?.into_iter().map(|known| (known.id.clone(), known)).collect();
     let mut droplets: BTreeMap<DropletId, Seen> =

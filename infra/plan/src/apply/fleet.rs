@@ -38,9 +38,14 @@ impl Provisioner {
             return Ok(());
         }
         let ssh_key = self.put_ssh_key().await?;
+        let mut patient = self.clone();
+        if let Some(scale) = &pool.scale {
+            patient.pace.active_deadline = scale.boot_deadline;
+        }
         let (wanted, ssh_key) = (&wanted, ssh_key.as_str());
-        let mut made =
-            stream::iter(0..room).map(|_| self.create_one(wanted, ssh_key, None)).buffer_unordered(self.pace.parallel);
+        let mut made = stream::iter(0..room)
+            .map(|_| patient.create_one(wanted, ssh_key, None))
+            .buffer_unordered(self.pace.parallel);
         while let Some(droplet) = made.next().await {
             match droplet {
                 Ok(droplet) => outcome.created.push(droplet),

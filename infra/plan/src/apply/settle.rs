@@ -1,10 +1,10 @@
 //! What an interrupted run left open: each operation is brought to its end by looking at the cloud, before anything new.
 
 use serde::Serialize;
-use sluice_infra_cloud::DropletId;
+use sluice_infra_cloud::{CloudError, DropletId};
 
 use super::{Fault, Provisioner};
-use crate::state::{Kind, Operation, Stage};
+use crate::state::{Kind, Operation, Stage, StateError};
 
 /// How an open operation ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,31 +19,42 @@ pub struct Settled {
 
 /// Why the journal could not be settled.
 #[derive(Debug, thiserror::Error)]
-#[error("settle operation {operation} ({kind} {name})")]
-pub struct SettleError {
-    /// Which operation.
-    pub operation: String,
-    /// What it does.
-    pub kind: Kind,
-    /// To what.
-    pub name: String,
-    /// Why.
-    #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
+pub enum SettleError {
+    /// The cloud did not tell.
+    #[error("settle the open operation `{kind} {name}`")]
+    Cloud {
+        /// What it does.
+        kind: Kind,
+        /// To what.
+        name: String,
+        /// Why.
+        #[source]
+        source: CloudError,
+    },
+    /// A deletion does not come to its end.
+    #[error("settle the open operation `{kind} {name}`: {reason}")]
+    Late {
+        /// What it does.
+        kind: Kind,
+        /// To what.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The journal cannot be read or written.
+    #[error("settle the journal")]
+    State(#[from] StateError),
 }
 
 impl SettleError {
-    fn new(operation: &Operation, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        let (id, name) = (operation.id.to_string(), operation.name.clone());
-        Self { operation: id, kind: operation.kind, name, source: source.into() }
-    }
-
-    /// What the cloud said, if it was the cloud.
-    #[must_use]
-    pub fn cloud(&self) -> Option<&sluice_infra_cloud::CloudError> {
-        match self.source.downcast_ref::<Fault>() {
-            Some(Fault::Cloud(error)) => Some(error),
-            _ => None,
+    fn new(operation: &Operation, fault: Fault) -> Self {
+        let (kind, name) = (operation.kind, operation.name.clone());
+        match fault {
+            Fault::Cloud(source) => Self::Cloud { kind, name, source },
+            Fault::State(source) => Self::State(source),
+            Fault::Late(_) | Fault::Budget(_) | Fault::Skipped(_) => {
+                Self::Late { kind, name, reason: fault.to_string() }
+            }
         }
     }
 }
@@ -54,16 +65,11 @@ impl Provisioner {
     /// # Errors
     /// [`SettleError`]; what was settled until then stays so.
     pub async fn settle(&self) -> Result<Vec<Settled>, SettleError> {
-        let open = self.state.open_operations().map_err(|source| SettleError {
-            operation: String::new(),
-            kind: Kind::CreateDroplet,
-            name: "all".to_owned(),
-            source: source.into(),
-        })?;
+        let open = self.state.open_operations()?;
         let mut settled = Vec::with_capacity(open.len());
         for operation in open {
-            let end = self.settle_one(&operation).await.map_err(|fault| SettleError::new(&operation, fault))?;
-            let (end, adopted) = end;
+            let ended = self.settle_one(&operation).await;
+            let (end, adopted) = ended.map_err(|fault| SettleError::new(&operation, fault))?;
             settled.push(Settled { operation, end, adopted });
         }
         Ok(settled)

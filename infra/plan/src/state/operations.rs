@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use rusqlite::{OptionalExtension as _, Row, named_params, params};
+use rusqlite::{Connection, Row, TransactionBehavior, named_params, params};
 use serde::Serialize;
 use sluice_infra_cloud::DropletId;
 
@@ -148,30 +148,20 @@ impl State {
     /// # Errors
     /// [`StateError`]; [`StateError::Fenced`] if a newer leader has acted.
     pub fn intend(&self, operation: &Operation) -> Result<(), StateError> {
-        if let Some(fence) = operation.fence {
-            let newest = self.newest_fence()?;
-            if fence < newest {
-                return Err(StateError::Fenced { fence, newest });
+        let newest = self.with("written", |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let newest: Option<i64> =
+                transaction.query_row("SELECT max(fence) FROM operations", [], |row| row.get(0))?;
+            if operation.fence.is_some_and(|fence| newest.is_some_and(|newest| fence < from_sql(newest))) {
+                return Ok(newest);
             }
-        }
-        self.with("written", |connection| {
-            connection.execute(
-                "INSERT INTO operations (id, kind, pool, name, droplet, replaces, wanted, stage, reason, fence, intended_ms, changed_ms)
-                 VALUES (:id, :kind, :pool, :name, :droplet, :replaces, :wanted, :stage, '', :fence, :at, :at)",
-                named_params! {
-                    ":id": operation.id.as_str(),
-                    ":kind": word(&KINDS, &operation.kind),
-                    ":pool": operation.pool,
-                    ":name": operation.name,
-                    ":droplet": operation.droplet.as_ref().map(|id| id.0.as_str()),
-                    ":replaces": operation.replaces.as_ref().map(|id| id.0.as_str()),
-                    ":wanted": operation.wanted,
-                    ":stage": word(&STAGES, &Stage::Intended),
-                    ":fence": operation.fence.map(to_sql),
-                    ":at": to_sql(operation.intended_ms),
-                },
-            )
+            insert(&transaction, operation)?;
+            transaction.commit()?;
+            Ok(None)
         })?;
+        if let (Some(fence), Some(newest)) = (operation.fence, newest) {
+            return Err(StateError::Fenced { fence, newest: from_sql(newest) });
+        }
         self.tell(operation, Stage::Intended);
         Ok(())
     }
@@ -275,12 +265,33 @@ impl State {
         rows.into_iter().collect()
     }
 
-    fn newest_fence(&self) -> Result<u64, StateError> {
-        let newest = self.with("read", |connection| {
-            connection.query_row("SELECT max(fence) FROM operations", [], |row| row.get::<_, Option<i64>>(0)).optional()
-        })?;
-        Ok(newest.flatten().map_or(0, from_sql))
+    /// Droplets that we deleted and saw gone, and when (ms since the Unix epoch). A listing may show them for another minute.
+    ///
+    /// # Errors
+    /// [`StateError`]
+    pub fn deleted(&self) -> Result<BTreeMap<DropletId, u64>, StateError> {
+        let deleted = self.operations("WHERE kind = 'delete_droplet' AND stage = 'confirmed'")?;
+        Ok(deleted.into_iter().filter_map(|operation| Some((operation.droplet?, operation.changed_ms))).collect())
     }
+}
+
+fn insert(connection: &Connection, operation: &Operation) -> rusqlite::Result<usize> {
+    connection.execute(
+        "INSERT INTO operations (id, kind, pool, name, droplet, replaces, wanted, stage, reason, fence, intended_ms, changed_ms)
+         VALUES (:id, :kind, :pool, :name, :droplet, :replaces, :wanted, :stage, '', :fence, :at, :at)",
+        named_params! {
+            ":id": operation.id.as_str(),
+            ":kind": word(&KINDS, &operation.kind),
+            ":pool": operation.pool,
+            ":name": operation.name,
+            ":droplet": operation.droplet.as_ref().map(|id| id.0.as_str()),
+            ":replaces": operation.replaces.as_ref().map(|id| id.0.as_str()),
+            ":wanted": operation.wanted,
+            ":stage": word(&STAGES, &Stage::Intended),
+            ":fence": operation.fence.map(to_sql),
+            ":at": to_sql(operation.intended_ms),
+        },
+    )
 }
 
 fn operation_of(row: &Row<'_>) -> rusqlite::Result<Result<Operation, StateError>> {

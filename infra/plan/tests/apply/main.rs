@@ -111,6 +111,18 @@ async fn without_a_successor_nothing_leaves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listing_that_lags_hides_and_shows_nothing() {
+    let fleet = Fleet::new(ModelCloud::with(&[], Duration::from_secs(600)));
+    fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
+    assert!(fleet.plan(&spec(2, "s-1vcpu-1gb", None)).await.is_empty(), "three are there, none is listed");
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    let (_, outcome) = fleet.apply(&spec(1, "s-1vcpu-1gb", None)).await;
+    assert_eq!(outcome.deleted.len(), 1);
+    let plan = fleet.plan(&spec(2, "s-1vcpu-1gb", None)).await;
+    assert_eq!((plan.counts().creates, plan.keeps.len()), (1, 2), "three are listed, two are there");
+}
+
+#[tokio::test(start_paused = true)]
 async fn drift_is_seen_and_repaired() {
     let fleet = Fleet::new(ModelCloud::default());
     let wanted = spec(2, "s-1vcpu-1gb", None);

@@ -129,8 +129,9 @@ impl ModelCloud {
         self.inside().firewalls.get_mut(name).unwrap().inbound.clear();
     }
 
-    fn seen(machine: &Machine) -> Option<Droplet> {
-        if machine.gone.is_some_and(|gone| gone.elapsed() >= LINGER) {
+    /// As it is shown, this long after the fact.
+    fn seen(machine: &Machine, lag: Duration) -> Option<Droplet> {
+        if machine.gone.is_some_and(|gone| gone.elapsed() >= LINGER + lag) {
             return None;
         }
         let mut droplet = machine.droplet.clone();
@@ -223,13 +224,16 @@ impl Cloud for ModelCloud {
     }
 
     async fn droplet(&self, id: &DropletId) -> Result<Option<Droplet>, CloudError> {
-        Ok(self.inside().droplets.get(id).and_then(Self::seen))
+        Ok(self.inside().droplets.get(id).and_then(|machine| Self::seen(machine, Duration::ZERO)))
     }
 
     async fn droplets(&self, tag: &str) -> Result<Vec<Droplet>, CloudError> {
         let inside = self.inside();
         let listed = inside.droplets.values().filter(|machine| machine.since.elapsed() >= self.lag);
-        Ok(listed.filter_map(Self::seen).filter(|droplet| droplet.tags.iter().any(|own| own == tag)).collect())
+        Ok(listed
+            .filter_map(|machine| Self::seen(machine, self.lag))
+            .filter(|droplet| droplet.tags.iter().any(|own| own == tag))
+            .collect())
     }
 
     async fn delete_droplet(&self, id: &DropletId) -> Result<(), CloudError> {
