@@ -6,7 +6,7 @@ use super::server::{Server, answer};
 use crate::cloud::Cloud as _;
 use crate::error::CloudError;
 
-fn page(ids: &[u64], next: Option<String>) -> String {
+fn page(ids: &[u64], next: Option<&str>) -> String {
     let droplets: Vec<_> = ids.iter().map(|id| json!({"id": id, "name": "a", "status": "active"})).collect();
     json!({"droplets": droplets, "links": {"pages": {"next": next, "shape": "round"}}, "meta": {"total": 3}})
         .to_string()
@@ -17,7 +17,7 @@ async fn all_pages_are_read_and_each_droplet_is_there_once() {
     let server = Server::with(|url| {
         let next = format!("{url}/v2/droplets?tag_name=t&page=2&per_page=200");
         // The second one moved while we read.
-        [answer(200, &page(&[1, 2], Some(next))), answer(200, &page(&[2, 3], None))].into()
+        [answer(200, &page(&[1, 2], Some(&next))), answer(200, &page(&[2, 3], None))].into()
     })
     .await;
     let ids: Vec<String> =
@@ -43,7 +43,7 @@ async fn a_link_to_another_place_is_not_followed() {
     ] {
         let server = Server::with(|url| {
             let link = link.replace("OWN", url.trim_start_matches("http://"));
-            [answer(200, &page(&[1], Some(link)))].into()
+            [answer(200, &page(&[1], Some(&link)))].into()
         })
         .await;
         let end = server.client().droplets("t").await;
@@ -57,7 +57,7 @@ async fn a_link_to_another_place_is_not_followed() {
 async fn a_listing_without_end_is_given_up() {
     let server = Server::with(|url| {
         let next = format!("{url}/v2/droplets?page=1");
-        (0..150).map(|_| answer(200, &page(&[1], Some(next.clone())))).collect()
+        (0..150).map(|_| answer(200, &page(&[1], Some(&next)))).collect()
     })
     .await;
     let end = server.client().droplets("t").await;
