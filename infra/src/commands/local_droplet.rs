@@ -46,8 +46,8 @@ enum What {
     },
     /// Be its init, as long as standard input is open
     Init { folder: PathBuf },
-    /// Switch on a droplet of the cloud in this folder
-    Start { cloud: PathBuf, id: String },
+    /// Switch on a droplet of the cloud in this folder, or all that are off
+    Start { cloud: PathBuf, id: Option<String> },
     /// Cut the power of a droplet of the cloud in this folder
     PowerOff { cloud: PathBuf, id: String },
     /// End the cloud in this folder with all its droplets; its logs stay
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
         }
         What::Init { folder } => init(folder)?,
         What::Start { cloud, id } => {
-            runtime::block_on(async { Ok(open(cloud).await?.start(&DropletId(id.clone())).await?) })?;
+            runtime::block_on(start(cloud, id.as_deref()))?;
         }
         What::PowerOff { cloud, id } => {
             runtime::block_on(async { Ok(open(cloud).await?.power_off(&DropletId(id.clone())).await?) })?;
@@ -79,6 +79,15 @@ pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
 async fn open(cloud: &Path) -> anyhow::Result<LocalCloud> {
     let program = std::env::current_exe().context("find this program")?;
     Ok(LocalCloud::open(LocalSettings { folder: cloud.to_owned(), program, network: LocalNetwork::Auto }).await?)
+}
+
+async fn start(cloud: &Path, id: Option<&str>) -> anyhow::Result<()> {
+    let cloud = open(cloud).await?;
+    match id {
+        Some(id) => cloud.start(&DropletId(id.to_owned())).await?,
+        None => cloud.start_all().await?,
+    }
+    Ok(())
 }
 
 /// One thread: it starts services and copies what they print.

@@ -63,6 +63,17 @@ impl LocalCloud {
         Ok(())
     }
 
+    /// Switches on all droplets that are off.
+    ///
+    /// # Errors
+    /// [`CloudError`]
+    pub async fn start_all(&self) -> Result<(), CloudError> {
+        for droplet in self.all().await? {
+            self.start(&droplet.id).await?;
+        }
+        Ok(())
+    }
+
     /// Cuts a droplet's power; it stays, and can be started.
     ///
     /// # Errors

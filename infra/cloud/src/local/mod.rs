@@ -1,9 +1,9 @@
 //! This machine as a cloud: a droplet is a folder and one detached process, with a real sshd.
 //!
-//! As root, each droplet has network, processes and mounts of its own (namespaces), on a bridge of its cloud's own /24, and
-//! firewalls are enforced with nftables. Without, droplets are processes on addresses 127.x.y.z of a /24 of their own, and
-//! firewalls are only kept. Everything is below one folder; whoever changes it holds its lock, so that several programs
-//! may use one cloud. Droplets outlive the program that made them; [`LocalCloud::open`] finds them again.
+//! As root, each droplet has a network namespace, plugged into a switch with its cloud's own /24, and firewalls are enforced
+//! with nftables. Without, droplets are processes on addresses 127.x.y.z of a /24 of their own, and firewalls are only kept.
+//! Everything is below one folder; whoever changes it holds its lock, so that several programs may use one cloud. Droplets
+//! outlive the program that made them; [`LocalCloud::open`] finds them again.
 //!
 //! Operator's side: [`LocalCloud`]. Droplet's side: [`guard`] keeps the first process, [`Machine`] is what it boots from.
 
@@ -47,7 +47,7 @@ pub struct LocalSettings {
 pub enum LocalNetwork {
     /// Processes on addresses of 127.0.0.0/8. Needs no rights; firewalls are not enforced.
     Loopback,
-    /// Namespaces on a bridge, firewalls with nftables. Needs root.
+    /// Network namespaces on a switch of their own, firewalls with nftables. Needs root.
     Namespaces,
     /// Namespaces where they work, else loopback.
     Auto,

@@ -1,5 +1,6 @@
-//! Droplets in network namespaces: each has one veth into its cloud's bridge. The bridge's name says which /24 it is, so
-//! that making it is the claim: the kernel makes no second one of that name.
+//! Droplets in network namespaces: each is plugged into its cloud's switch, a bridge in a namespace of its own, since a
+//! bridge of the machine's would be under the machine's firewall (Docker's drops whatever is forwarded). The switch's name
+//! says which /24 it is, so that making it is the claim: there is no second namespace of that name.
 //!
 //! This machine is .1 and the droplets' way out; nothing of its own network is changed, and it forwards nothing for them.
 //! Processes are not in a namespace of their own: a controller that runs in a droplet has to see and steer the others,
@@ -19,6 +20,10 @@ use crate::local::program::{find, run};
 pub(super) const SSH_PORT: u16 = 22;
 /// What a droplet's interface is called within.
 const INTERFACE: &str = "eth0";
+/// What the bridge is called in its namespace.
+const BRIDGE: &str = "bridge";
+/// The switch's end of the way to this machine.
+const HOST_PORT: &str = "host";
 /// Longest alias of an interface that the kernel keeps (`IFALIASZ`), less the zero at its end.
 const ALIAS_BYTES_MAX: usize = 255;
 
@@ -76,7 +81,7 @@ impl Tools {
             if routes.lines().any(|route| route.starts_with(&near)) {
                 continue;
             }
-            match self.make_bridge(subnet, owner).await {
+            match self.make_switch(subnet, owner).await {
                 Ok(()) => return Ok(subnet),
                 Err(error) => last = error,
             }
@@ -85,11 +90,10 @@ impl Tools {
     }
 
     pub(super) async fn hold(&self, subnet: Subnet, owner: &Path) -> Result<(), CloudError> {
-        let name = bridge(subnet);
-        if !self.links().await?.contains(&name) {
-            return self.make_bridge(subnet, owner).await;
+        if !self.exists(&switch(subnet)).await? {
+            return self.make_switch(subnet, owner).await;
         }
-        let shown = self.ip_says(&["-oneline", "link", "show", "dev", &name]).await?;
+        let shown = self.ip_says(&["-oneline", "link", "show", "dev", &host_link(subnet)]).await?;
         if shown.contains(&format!("alias {}", alias(owner))) {
             return Ok(());
         }
@@ -97,15 +101,23 @@ impl Tools {
         Err(CloudError::Machine { message })
     }
 
-    async fn make_bridge(&self, subnet: Subnet, owner: &Path) -> Result<(), CloudError> {
-        let name = bridge(subnet);
-        self.ip(&["link", "add", "name", &name, "type", "bridge"], "").await?;
-        let gateway = subnet.address(1);
-        let alias = alias(owner);
+    async fn make_switch(&self, subnet: Subnet, owner: &Path) -> Result<(), CloudError> {
+        let (switch, link, gateway) = (switch(subnet), host_link(subnet), subnet.address(1));
+        self.ip(&["netns", "add", &switch], "").await?;
+        let outside = format!(
+            "link add {link} type veth peer name {HOST_PORT} netns {switch}\n\
+             address add {gateway}/24 dev {link}\n\
+             link set {link} up\n"
+        );
+        let inside = format!(
+            "link add {BRIDGE} type bridge\n\
+             link set {BRIDGE} up\n\
+             link set {HOST_PORT} master {BRIDGE} up\n"
+        );
         let made = async {
-            self.ip(&["link", "set", "dev", &name, "alias", &alias], "").await?;
-            self.ip(&["address", "add", &format!("{gateway}/24"), "dev", &name], "").await?;
-            self.ip(&["link", "set", "dev", &name, "up"], "").await
+            self.ip(&["-batch", "-"], &outside).await?;
+            self.ip(&["link", "set", "dev", &link, "alias", &alias(owner)], "").await?;
+            self.ip(&["-n", &switch, "-batch", "-"], &inside).await
         };
         match made.await {
             Ok(()) => Ok(()),
@@ -118,22 +130,22 @@ impl Tools {
     }
 
     pub(super) async fn release(&self, subnet: Subnet) -> Result<(), CloudError> {
-        let name = bridge(subnet);
-        if self.links().await?.contains(&name) { self.ip(&["link", "delete", "dev", &name], "").await } else { Ok(()) }
+        self.delete_link(None, &host_link(subnet)).await?;
+        self.delete_namespace(&switch(subnet)).await
     }
 
     pub(super) async fn connect(&self, droplet: &Record, rules: &str) -> Result<(), CloudError> {
         self.disconnect(droplet).await?;
         let Subnet { second, third, .. } = droplet.subnet;
-        let (name, host, link) = (namespace(droplet), droplet.host, link(droplet));
-        let (address, gateway, bridge) = (droplet.address, droplet.subnet.address(1), bridge(droplet.subnet));
+        let (name, host, port) = (namespace(droplet), droplet.host, port(droplet));
+        let (address, gateway) = (droplet.address, droplet.subnet.address(1));
+        self.ip(&["netns", "add", &name], "").await?;
         // The hardware address follows from the other, so that neighbours need not learn a new one when it is used again.
         let outside = format!(
-            "netns add {name}\n\
-             link add {link} type veth peer name {INTERFACE} address 02:00:0a:{second:02x}:{third:02x}:{host:02x} netns {name}\n\
-             link set {link} master {bridge} up\n"
+            "link add {port} type veth peer name {INTERFACE} address 02:00:0a:{second:02x}:{third:02x}:{host:02x} netns {name}\n\
+             link set {port} master {BRIDGE} up\n"
         );
-        self.ip(&["-batch", "-"], &outside).await?;
+        self.ip(&["-n", &switch(droplet.subnet), "-batch", "-"], &outside).await?;
         self.enforce(droplet, rules).await?;
         let inside = format!(
             "link set lo up\n\
@@ -153,12 +165,12 @@ impl Tools {
     }
 
     pub(super) async fn disconnect(&self, droplet: &Record) -> Result<(), CloudError> {
-        let (name, link) = (namespace(droplet), link(droplet));
-        // The kernel takes a namespace apart in its own time; the interface in it, and so its other end, is gone at once.
-        if self.links().await?.contains(&link) {
-            self.ip(&["link", "delete", "dev", &link], "").await?;
+        // The kernel takes a namespace apart in its own time; a port of the switch that is removed is gone at once.
+        let switch = switch(droplet.subnet);
+        if self.exists(&switch).await? {
+            self.delete_link(Some(&switch), &port(droplet)).await?;
         }
-        if self.exists(&name).await? { self.ip(&["netns", "delete", &name], "").await } else { Ok(()) }
+        self.delete_namespace(&namespace(droplet)).await
     }
 
     pub(super) fn within(&self, droplet: &Record) -> Vec<OsString> {
@@ -179,11 +191,17 @@ impl Tools {
         Ok(listed.lines().filter_map(|line| line.trim().parse().ok()).collect())
     }
 
-    /// Names of this machine's interfaces.
-    async fn links(&self) -> Result<Vec<String>, CloudError> {
-        let shown = self.ip_says(&["-brief", "link", "show"]).await?;
-        let name = |line: &str| line.split([' ', '@']).next().map(ToOwned::to_owned);
-        Ok(shown.lines().filter_map(name).collect())
+    async fn delete_link(&self, namespace: Option<&str>, link: &str) -> Result<(), CloudError> {
+        let within: Vec<&str> = namespace.map(|name| ["-n", name]).into_iter().flatten().collect();
+        let shown = self.ip_says(&[&within, &["-brief", "link", "show"][..]].concat()).await?;
+        if !shown.lines().any(|line| line.split([' ', '@']).next() == Some(link)) {
+            return Ok(());
+        }
+        self.ip(&[&within, &["link", "delete", "dev", link][..]].concat(), "").await
+    }
+
+    async fn delete_namespace(&self, name: &str) -> Result<(), CloudError> {
+        if self.exists(name).await? { self.ip(&["netns", "delete", name], "").await } else { Ok(()) }
     }
 
     async fn exists(&self, namespace: &str) -> Result<bool, CloudError> {
@@ -222,14 +240,19 @@ fn way_out() -> Result<Vec<OsString>, CloudError> {
     Ok([nsenter.into()].into_iter().chain([&target, "--net", "--mount", "--"].map(OsString::from)).collect())
 }
 
-/// At most 13 bytes; the kernel takes 15 (`IFNAMSIZ`, less the zero).
-fn bridge(subnet: Subnet) -> String {
+/// This machine's end of the way to the switch. At most 13 bytes; the kernel takes 15 (`IFNAMSIZ`, less the zero).
+fn host_link(subnet: Subnet) -> String {
     format!("sluice{}.{}", subnet.second, subnet.third)
 }
 
-/// At most 13 bytes.
-fn link(droplet: &Record) -> String {
-    format!("sl{}.{}.{}", droplet.subnet.second, droplet.subnet.third, droplet.host)
+/// The namespace of the bridge.
+fn switch(subnet: Subnet) -> String {
+    format!("sluice-{}.{}.switch", subnet.second, subnet.third)
+}
+
+/// The switch's end of the way to a droplet.
+fn port(droplet: &Record) -> String {
+    format!("port{}", droplet.host)
 }
 
 fn namespace(droplet: &Record) -> String {
@@ -253,10 +276,9 @@ mod tests {
 
     #[test]
     fn names_fit_into_what_the_kernel_takes() {
-        let mut droplet = record(254);
-        droplet.subnet = Subnet { mode: Mode::Namespaces, second: 255, third: 255 };
-        assert_eq!((bridge(droplet.subnet).as_str(), link(&droplet).as_str()), ("sluice255.255", "sl255.255.254"));
-        assert!(bridge(droplet.subnet).len() <= 15 && link(&droplet).len() <= 15);
+        let widest = Subnet { mode: Mode::Namespaces, second: 255, third: 255 };
+        assert_eq!(host_link(widest), "sluice255.255");
+        assert!(host_link(widest).len() <= 15 && port(&record(254)).len() <= 15);
         let deep = format!("/{}/local", "ä".repeat(300));
         let alias = alias(Path::new(&deep));
         assert!(alias.len() <= ALIAS_BYTES_MAX && alias.ends_with("/local"));
