@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Init(commands::init::Args),
     /// Check infra.toml; every fault at once, each with its place
     Validate(commands::validate::Args),
+    /// Look whether everything is there that `up` needs: programs, token, names, quota, budget
+    Doctor(commands::doctor::Args),
     /// Show what would change, what it costs and what may hurt
     Plan(commands::plan::Args),
     /// Bring droplets and firewalls about; safe to interrupt

@@ -26,10 +26,23 @@ pub(crate) async fn open(context: &Context, spec: &Spec) -> anyhow::Result<Arc<d
             let settings = LocalSettings { folder, program, network: LocalNetwork::Auto };
             Arc::new(LocalCloud::open(settings).await?)
         }
-        CloudSpec::Simulator { url } => Arc::new(DigitalOcean::simulator(url.clone(), SIMULATOR_TOKEN.to_owned())?),
+        CloudSpec::Simulator { .. } | CloudSpec::DigitalOcean { .. } => {
+            Arc::new(digitalocean(context, spec)?.context("find the address of the cloud")?)
+        }
+    })
+}
+
+/// The client of DigitalOcean's API, where the cloud speaks it.
+///
+/// # Errors
+/// If there is no token, or it cannot be one.
+pub(crate) fn digitalocean(context: &Context, spec: &Spec) -> anyhow::Result<Option<DigitalOcean>> {
+    Ok(match &spec.cloud {
+        CloudSpec::Local => None,
+        CloudSpec::Simulator { url } => Some(DigitalOcean::simulator(url.clone(), SIMULATOR_TOKEN.to_owned())?),
         CloudSpec::DigitalOcean { url, token } => {
             let token = context.secret(spec, token).context("read the token of DigitalOcean")?.expose().to_owned();
-            Arc::new(DigitalOcean::new(DigitalOceanSettings { url: url.clone(), token })?)
+            Some(DigitalOcean::new(DigitalOceanSettings { url: url.clone(), token })?)
         }
     })
 }

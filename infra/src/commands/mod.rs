@@ -6,6 +6,7 @@ pub(crate) mod audit;
 pub(crate) mod cost;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
+pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod gc;
 pub(crate) mod init;
@@ -35,6 +36,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Audit(args) => audit::run(&args, &context),
         Command::Cost(args) => cost::run(&args, &context),
         Command::Destroy(args) => destroy::run(&args, &context),
+        Command::Doctor(args) => doctor::run(&args, &context),
         Command::Drift(args) => drift::run(&args, &context),
         Command::Gc(args) => gc::run(&args, &context),
         Command::Lock(args) => lock::run(&args, &context),

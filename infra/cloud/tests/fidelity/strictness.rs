@@ -27,6 +27,8 @@ fn exchange(method: Method, path: &str, status: u16, answer: &Value) -> Exchange
     }
 }
 
+type Spoil = fn(&mut Value);
+
 /// The example of a droplet in the document itself.
 fn droplet(document: &Document) -> Value {
     document.at("/components/examples/droplet_single/value").unwrap().clone()
@@ -58,7 +60,7 @@ fn an_answer_with_one_thing_wrong_is_caught() {
     let faults =
         |answer: &Value| document.faults_of_answer(&exchange(Method::GET, "/v2/droplets/3164444", 200, answer));
     assert_eq!(faults(&good), [""; 0]);
-    let spoils: [(&str, fn(&mut Value)); 7] = [
+    let spoils: [(&str, Spoil); 7] = [
         ("no id", |droplet| drop(droplet.as_object_mut().unwrap().remove("id"))),
         ("an id that is text", |droplet| droplet["id"] = json!("3164444")),
         ("a status that is new", |droplet| droplet["status"] = json!("booting")),
