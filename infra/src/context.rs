@@ -30,7 +30,12 @@ impl Context {
 
     /// The folder that `infra.toml` is in: relative paths in it begin there.
     pub(crate) fn folder(&self) -> PathBuf {
-        self.common.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
+        self.common
+            .file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or_else(|| Path::new("."))
+            .to_owned()
     }
 
     /// The folder of state.
@@ -57,7 +62,11 @@ impl Context {
     ///
     /// # Errors
     /// If there is none, or it makes no sense.
-    pub(crate) fn secret(&self, spec: &Spec, secret: &sluice_infra_spec::Secret) -> anyhow::Result<sluice_alert::Secret> {
+    pub(crate) fn secret(
+        &self,
+        spec: &Spec,
+        secret: &sluice_infra_spec::Secret,
+    ) -> anyhow::Result<sluice_alert::Secret> {
         crate::secrets::find(spec, &self.folder(), secret)
     }
 

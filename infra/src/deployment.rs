@@ -55,7 +55,7 @@ pub(crate) async fn targets(
 }
 
 /// How git and we reach a droplet. Git runs ssh in another folder than ours, so the paths are absolute.
-fn reach(context: &Context, session: &Session, droplet: &Droplet) -> anyhow::Result<Ssh> {
+pub(crate) fn reach(context: &Context, session: &Session, droplet: &Droplet) -> anyhow::Result<Ssh> {
     let access = session.cloud.access(droplet).with_context(|| format!("{} has no address yet", droplet.name))?;
     let absolute = |path: PathBuf| std::path::absolute(path).context("find the current folder");
     Ok(Ssh::new(SshSettings {

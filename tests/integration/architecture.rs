@@ -82,7 +82,23 @@ const USES: &[(&str, &[&str])] = &[
     ("xtask", &["sluice-plugin-build"]),
 ];
 /// What a crate may use beyond that in its own tests.
-const TESTS_USE: &[(&str, &[&str])] = &[("sluice-infra-plan", &["sluice-document"]), ("xtask", &["sluice-policy"])];
+const TESTS_USE: &[(&str, &[&str])] = &[
+    ("sluice-infra-plan", &["sluice-document"]),
+    (
+        "sluice-tests",
+        &[
+            "sluice-document",
+            "sluice-infra-cloud",
+            "sluice-infra-deploy",
+            "sluice-infra-host",
+            "sluice-infra-plan",
+            "sluice-infra-spec",
+            "sluice-model",
+            "sluice-state",
+        ],
+    ),
+    ("xtask", &["sluice-policy"]),
+];
 
 /// Crates of others that only some of ours may name.
 const CONFINED: &[(&str, &[&str])] = &[

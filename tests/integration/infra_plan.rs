@@ -1,6 +1,8 @@
 //! `sluice-infra plan`, `apply` and what belongs to them, with the real program: on the local cloud, killed in the middle,
 //! changed from outside, over its budget, and to the end of the fleet.
 
+mod steps;
+
 use std::collections::BTreeSet;
 use std::process::Stdio;
 
@@ -128,6 +130,27 @@ async fn infra_plan_killed_in_the_middle_it_goes_on() -> Result<()> {
         }
         lines += STRIDE;
     }
+}
+
+#[tokio::test]
+async fn infra_plan_killed_at_any_step_of_its_journal_it_goes_on() -> Result<()> {
+    // One app droplet less: 18 steps.
+    let small = INFRA.replace("count = 2", "count = 1");
+    for step in 1.. {
+        let fleet = fleet(&small)?;
+        let killed = steps::apply_until(fleet.folder(), step).await.with_context(|| format!("step {step}"))?;
+        fleet.succeeds(&["apply", "--yes"]).await.with_context(|| format!("killed at step {step}"))?;
+        assert_eq!((fleet.droplets()?.len(), operations(&fleet)?.len()), (2, 2), "killed at step {step}");
+        let journal: Value = serde_json::from_str(&fleet.succeeds(&["audit", "--journal", "--json"]).await?)?;
+        let open = |operation: &&Value| operation["stage"] == "intended" || operation["stage"] == "sent";
+        let operations = journal.as_array().context("a list")?;
+        assert_eq!(operations.iter().filter(open).count(), 0, "killed at step {step}: {journal}");
+        if !killed {
+            ensure!(step > 12, "only {step} steps");
+            break;
+        }
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ pub(crate) enum End {
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     runtime::block_on(async {
         let session = Session::to_write(context, "apply").await?;
-        let handover = Bare::new(&session);
+        let handover = Bare::new(context, &session);
         match bring_about(context, &session, args.consent, &handover).await? {
             End::Applied(outcome) => outcome::report(context, &outcome),
             End::NothingToDo => outcome::report(context, &Outcome::default()),

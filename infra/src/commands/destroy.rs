@@ -9,7 +9,7 @@ use crate::confirm::{self, Word};
 use crate::context::Context;
 use crate::plan_text::count;
 use crate::session::Session;
-use crate::{outcome, runtime};
+use crate::{exit, outcome, runtime};
 
 /// As typed.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         let question = format!("All of fleet {} goes, with its data.", session.spec.fleet);
         if !confirm::agreed(context, args.yes, &question, Word::Fleet(&session.spec.fleet))? {
             context.say("Nothing was changed.");
-            return Ok(ExitCode::FAILURE);
+            return Ok(exit::CHANGES.into());
         }
         let what = said(&everything);
         let deed = async { Ok(session.provisioner.destroy(&observed, &everything).await) };
