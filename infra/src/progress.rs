@@ -13,7 +13,11 @@ use crate::print;
 
 /// How often a bar moves: often enough to look alive, seldom enough to cost nothing.
 const TICK: Duration = Duration::from_millis(120);
-/// Width of the column with what is done.
+/// Frames of the spinner; the last one stays, when it went well or when it did not.
+const FRAMES: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏";
+const WELL: &str = "✓";
+const BADLY: &str = "✗";
+/// Names are at most 30 characters longer than their fleet's.
 const TEMPLATE: &str = "{spinner} {prefix:<40} {elapsed:>4} {wide_msg}";
 
 /// Who shows the events of this command.
@@ -57,14 +61,16 @@ impl Events for Bars {
     fn event(&self, event: &Event) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let bar = open.entry(event.subject.clone()).or_insert_with(|| {
-            let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = self.all.add(ProgressBar::new_spinner().with_style(style));
+            let bar = self.all.add(ProgressBar::new_spinner().with_style(style(WELL)));
             bar.set_prefix(title(&event.subject));
             bar.enable_steady_tick(TICK);
             bar
         });
         match &event.happening {
             Happening::Done | Happening::Failed { .. } => {
+                if matches!(event.happening, Happening::Failed { .. }) {
+                    bar.set_style(style(BADLY));
+                }
                 bar.finish_with_message(text(&event.happening));
                 open.remove(&event.subject);
             }
@@ -76,6 +82,11 @@ impl Events for Bars {
             | Happening::Anew { .. } => bar.set_message(text(&event.happening)),
         }
     }
+}
+
+fn style(last: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    style.tick_chars(&format!("{FRAMES}{last}"))
 }
 
 fn title(subject: &Subject) -> String {

@@ -11,7 +11,7 @@ use sluice_infra_spec::Spec;
 
 use crate::clouds;
 use crate::context::Context;
-use crate::progress;
+use crate::{print, progress};
 
 /// One command at work on a fleet.
 pub(crate) struct Session {
@@ -65,6 +65,9 @@ impl Session {
     async fn settle(&self, context: &Context) -> anyhow::Result<()> {
         let settled = self.provisioner.settle().await.map_err(unsettled)?;
         for end in &settled {
+            if context.json() {
+                print::line(&serde_json::json!({ "settled": end }))?;
+            }
             context.say(&format!(
                 "An interrupted run left {} {} open: {}",
                 end.operation.kind, end.operation.name, end.end
