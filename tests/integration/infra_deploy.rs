@@ -134,7 +134,7 @@ async fn what_did_not_come_through_the_gates_is_refused() -> Result<()> {
     let (pushed, said) = site.push(&to_release(&first)).await?;
     assert!(!pushed && said.contains("force push:"), "another history: {said}");
     let (pushed, said) = site.push(&format!(":{RELEASE_REF}")).await?;
-    assert!(!pushed && said.contains("deletion prohibited"), "{said}");
+    assert!(!pushed && said.contains("is not removed"), "{said}");
 
     // On top of what is there, by hand, with the seal of the release before.
     let repository = site.targets[0].ssh.layout().repository("greeter").display().to_string();
@@ -239,5 +239,58 @@ async fn the_same_commit_makes_the_same_release_and_promote_brings_it_to_product
     let differs = site.deploy_as("ann", "HEAD", true).await?;
     assert_eq!(differs.release, canary_only.release, "the one that was made first stays");
     assert!(site.said().contains("its build is not reproducible. 1 files, first: built.txt"), "{}", site.said());
+    Ok(())
+}
+
+/// The original story, by hand: a commit is all it takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_is_all_it_takes() -> Result<()> {
+    let site = Site::start(&["canary", "stable"]).await?;
+    let work = site.work_tree().display().to_string();
+    site.fleet.succeeds(&["deploy", "init", &work]).await?;
+    std::fs::write(site.work_tree().join("notes"), "one")?;
+    site.git(&["add", "notes"]).await?;
+    let shown = site.git_shows(&["commit", "--quiet", "--message", "Note"]).await?;
+    let commit = site.git(&["rev-parse", "HEAD"]).await?;
+    for part in ["[test] # pass 4", "[test-canary-0] ", "DROPLET", "test-stable-1"] {
+        assert!(shown.contains(part), "{part} is shown to who commits: {shown}");
+    }
+    assert_eq!(site.served()?, [commit.clone(), commit.clone()], "{shown}");
+
+    let releases = site.fleet.succeeds(&["releases"]).await?;
+    let lines: Vec<&str> = releases.lines().collect();
+    assert!(lines[0].starts_with("DROPLET") && lines.len() == 3, "{releases}");
+    assert!(lines[1].starts_with("test-canary-0") && lines[1].contains(&commit[..12]), "{releases}");
+    assert!(lines[2].contains("serving") && lines[2].contains("healthy"), "{releases}");
+    let logs = site.fleet.succeeds(&["logs", "greeter", "--pool", "stable"]).await?;
+    assert!(logs.starts_with("test-stable-1  listening on http://"), "{logs}");
+
+    // A commit that fails its gate stays a commit, and goes nowhere.
+    site.edit("app.js", "Hello, ", "Bye, ")?;
+    let shown = site.git_shows(&["commit", "--quiet", "--all", "--message", "Be impolite"]).await?;
+    assert!(shown.contains("error: gate `test` failed"), "{shown}");
+    assert_eq!(site.served()?, [commit.clone(), commit]);
+    let ended = site.fleet.run(&["rollback", "greeter"]).await?;
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stdout.contains("there is no release before this one"), "{ended:?}");
+    Ok(())
+}
+
+/// The second app of the demo: what a Node app goes through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_app_goes_through_npm_and_eslint() -> Result<()> {
+    let mut site = Site::start(&["canary"]).await?;
+    let npm = std::env::var("SLUICE_NPM").unwrap_or_else(|_| "npm".to_owned());
+    site.app.pipeline.steps = vec![
+        gate("install", &format!("{npm} ci --no-audit --no-fund")),
+        gate("test", &format!("{npm} test")),
+        gate("lint", "npx eslint ."),
+    ];
+    site.release("One").await?;
+    site.edit("app.js", "export const", "const unused = 1;\nexport const")?;
+    site.commit("Leave something lying around").await?;
+    let Err(DeployError::Gate { gate, last, .. }) = site.deploy().await else { bail!("deployed:\n{}", site.said()) };
+    assert_eq!(gate, "lint");
+    assert!(last.iter().any(|line| line.contains("'unused' is assigned a value but never used")), "{last:#?}");
     Ok(())
 }

@@ -24,7 +24,7 @@ const UPDATES_BYTES_MAX: u64 = 256 * 1024;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  sluice-infra deploy init meow --repository ~/src/meow    from now on a commit there deploys
+  sluice-infra deploy init ~/src/meow                      from now on a commit there deploys
   sluice-infra deploy run meow                             the commit that is checked out here
   sluice-infra deploy run meow v1.2 --canary-only          then look at it, then `sluice-infra promote meow`")]
 pub(crate) struct Args {
@@ -73,11 +73,17 @@ struct RunArgs {
 
 #[derive(Debug, clap::Args)]
 struct InitArgs {
-    /// The app
-    app: String,
+    /// The repository; in a work tree, the folder of the app in it
+    #[arg(value_name = "DIR", default_value = ".")]
+    repository: PathBuf,
 
-    #[command(flatten)]
-    place: Place,
+    /// The app; none is needed where there is only one
+    #[arg(long)]
+    app: Option<String>,
+
+    /// Folder of the app below that
+    #[arg(long, value_name = "DIR")]
+    folder: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -163,8 +169,8 @@ fn secrets(spec: &Spec) -> Vec<String> {
 
 async fn init(args: &InitArgs, context: &Context) -> anyhow::Result<ExitCode> {
     let spec = context.spec()?;
-    let app = deployment::app(&spec, Some(&args.app))?;
-    let source = Source::open(&args.place.repository, args.place.folder.as_deref()).await?;
+    let app = deployment::app(&spec, args.app.as_deref())?;
+    let source = Source::open(&args.repository, args.folder.as_deref()).await?;
     let program = std::env::current_exe().context("find this program's own file")?;
     let file = std::path::absolute(context.file()).context("find the current folder")?;
     let settings = HookSettings { program: &program, file: &file, app: &app.name };

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     app: Option<String>,
 
     /// Go on with what they print from now on, until ctrl-c
-    #[arg(short, long)]
+    #[arg(short = 'F', long)]
     follow: bool,
 
     /// Lines of each droplet to begin with

@@ -9,23 +9,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use sluice_document::Source;
 use sluice_infra_cloud::{Cloud as _, CreateDroplet, LocalCloud, LocalNetwork, LocalSettings};
 use sluice_infra_deploy::droplet::lease_of;
-use sluice_infra_deploy::operator::{self, DeployError, Order, Report, Source, Target, TargetOutcome};
+use sluice_infra_deploy::operator::{self, DeployError, Order, Report, Target, TargetOutcome};
 use sluice_infra_host::converge::{Mode, converge};
 use sluice_infra_host::{
     AgentConfig, AgentSecrets, DEPLOY_KEY_FILE, DeployKey, Layout, Manifest, Releases, Remote as _, Resource, Ssh,
     SshSettings, Standing, init,
 };
-use sluice_infra_spec::{App, Health, Pipeline, Role, Step};
+use sluice_infra_spec::{App, Role, Step};
 use sluice_model::lease::LEASE_TTL;
 use sluice_state::Leases;
 use sluice_tests::eventually;
+use sluice_tests::fleet::Fleet;
 use sluice_tests::process::binary;
 use sluice_tests::redis_server::RedisServer;
 use sluice_tests::router::{Router, Setup};
 use sluice_tests::stack::DEMO_POLICY;
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -40,24 +41,66 @@ const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/examples/node
 const FILES: [&str; 7] =
     ["app.js", "server.js", "package.json", "package-lock.json", "eslint.config.js", "test/app.test.js", ".gitignore"];
 
+/// What `sluice-infra` is told of it.
+const INFRA: &str = r#"
+[fleet]
+name = "test"
+
+[pools.edge]
+roles = ["router", "redis"]
+size = "s-1vcpu-1gb"
+
+[pools.canary]
+roles = ["app"]
+app = "greeter"
+variant = "canary"
+size = "s-1vcpu-1gb"
+
+[pools.stable]
+roles = ["app"]
+app = "greeter"
+variant = "stable"
+size = "s-1vcpu-1gb"
+
+[apps.greeter]
+run = ["node", "server.js"]
+port = 3000
+drain = "5s"
+keep_releases = 3
+health = { path = "/healthz", interval = "100ms", timeout = "1s", healthy = 2, deadline = "10s" }
+
+[apps.greeter.env]
+HOST = "{{ address }}"
+PORT = "{{ port }}"
+RELEASE = "{{ release }}"
+VARIANT = "{{ variant }}"
+STORE = "{{ redis_url }}"
+
+[apps.greeter.pipeline]
+branch = "main"
+steps = [
+  { name = "test", run = "node --test", timeout = "2m" },
+  { name = "lint", run = "node --check server.js", timeout = "1m" },
+]
+
+[router]
+folder = "router"
+
+[redis]
+password = { env = "SLUICE_REDIS_PASSWORD" }
+"#;
+
 /// All of it. Ends when it is dropped.
 pub(crate) struct Site {
     pub(crate) router: Router,
     pub(crate) app: App,
     pub(crate) targets: Vec<Target>,
+    /// The operator's folder and program.
+    pub(crate) fleet: Fleet,
     key: DeployKey,
-    folder: TempDir,
     said: Mutex<Vec<String>>,
     redis: RedisServer,
     heartbeats: JoinSet<()>,
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let Ok(program) = binary("sluice-infra") else { return };
-        let razed = std::process::Command::new(program).args(["local-droplet", "raze"]).arg(self.cloud()).status();
-        drop(razed);
-    }
 }
 
 /// A gate.
@@ -65,52 +108,28 @@ pub(crate) fn gate(name: &str, run: &str) -> Step {
     Step { name: name.to_owned(), run: run.to_owned(), timeout: Duration::from_secs(120) }
 }
 
-fn app() -> App {
-    let env = [
-        ("HOST", "{{ address }}"),
-        ("PORT", "{{ port }}"),
-        ("RELEASE", "{{ release }}"),
-        ("VARIANT", "{{ variant }}"),
-        ("STORE", "{{ redis_url }}"),
-    ];
-    App {
-        name: APP.into(),
-        run: vec!["node".into(), "server.js".into()],
-        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
-        health: Health {
-            path: "/healthz".into(),
-            interval: Duration::from_millis(100),
-            timeout: Duration::from_secs(1),
-            healthy: 2,
-            deadline: Duration::from_secs(10),
-        },
-        port: 3000,
-        drain: Duration::from_secs(5),
-        keep_releases: 3,
-        pipeline: Pipeline {
-            steps: vec![gate("test", "node --test"), gate("lint", "node --check server.js")],
-            artifacts: Vec::new(),
-            branch: "main".into(),
-        },
-    }
+fn app() -> Result<App> {
+    let source = Source { file: "infra.toml".into(), text: INFRA.into() };
+    let spec = sluice_infra_spec::parse(&source).map_err(|faults| anyhow::anyhow!("{faults}"))?;
+    spec.app(APP).cloned().context("the app")
 }
 
 impl Site {
     /// A droplet for each of these variants, on which nothing runs yet.
     pub(crate) async fn start(variants: &[&'static str]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
+        let fleet = Fleet::new(INFRA)?.env("SLUICE_REDIS_PASSWORD", "0123456789abcdef");
+        std::fs::create_dir_all(fleet.folder().join(".sluice-infra/ssh"))?;
         let redis = RedisServer::start().await?;
         allow_app(&redis).await?;
         let policy = DEMO_POLICY.replace("app = \"meow\"", &format!("app = \"{APP}\""));
         let router = Setup::new(&policy, &redis.url())?.start().await?;
-        let key = DeployKey::ensure(&folder.path().join(DEPLOY_KEY_FILE))?;
-        let app = app();
+        let key = DeployKey::ensure(&fleet.folder().join(".sluice-infra").join(DEPLOY_KEY_FILE))?;
         let mut site = Self {
             router,
-            app,
+            app: app()?,
             targets: Vec::new(),
+            fleet,
             key,
-            folder,
             said: Mutex::default(),
             redis,
             heartbeats: JoinSet::new(),
@@ -120,20 +139,19 @@ impl Site {
         Ok(site)
     }
 
-    fn cloud(&self) -> PathBuf {
-        self.folder.path().join("cloud")
-    }
-
     /// The operator's work tree.
     pub(crate) fn work_tree(&self) -> PathBuf {
-        self.folder.path().join("work")
+        self.fleet.folder().join("work")
     }
 
     async fn add_droplets(&mut self, variants: &[&'static str]) -> Result<()> {
-        let settings =
-            LocalSettings { folder: self.cloud(), program: binary("sluice-infra")?, network: LocalNetwork::Loopback };
+        let settings = LocalSettings {
+            folder: self.fleet.local(),
+            program: self.fleet.program().to_owned(),
+            network: LocalNetwork::Loopback,
+        };
         let cloud = LocalCloud::open(settings).await?;
-        let identity = self.folder.path().join("id_ed25519");
+        let identity = self.fleet.folder().join(".sluice-infra/ssh/id_ed25519");
         run(Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&identity)).await?;
         let public = std::fs::read_to_string(identity.with_extension("pub"))?;
         for (number, variant) in variants.iter().enumerate() {
@@ -144,7 +162,7 @@ impl Site {
                 size: cloud.sizes().await?.first().context("a size")?.slug.clone(),
                 image: cloud.images().await?.first().context("an image")?.slug.clone(),
                 ssh_keys: Vec::new(),
-                tags: vec![FLEET.to_owned()],
+                tags: vec![format!("sluice:{FLEET}"), format!("sluice:{FLEET}:pool:{variant}")],
                 user_data: format!("#cloud-config\n{user_data}"),
             };
             let droplet = cloud.create_droplet(&wanted).await?;
@@ -156,7 +174,7 @@ impl Site {
                 user: access.user,
                 root: access.root,
                 identity: identity.clone(),
-                known_hosts: self.folder.path().join("known_hosts"),
+                known_hosts: self.fleet.folder().join(".sluice-infra/ssh/known_hosts"),
             })?;
             let reached = async || Ok(ensure_zero(ssh.run(&["true"], &[]).await?.status)?);
             eventually("the droplet is reached", reached).await;
@@ -183,11 +201,12 @@ impl Site {
             app: Some(self.app.clone()),
             variant: Some(variant.to_owned()),
         };
-        let secrets = AgentSecrets {
-            redis_password: PASSWORD.into(),
-            redis_user: "app".into(),
-            deploy_key: Some(self.key.reveal().to_owned()),
-        };
+        let secrets = serde_json::json!({
+            "redis_password": PASSWORD,
+            "redis_user": "app",
+            "deploy_key": self.key.reveal(),
+        });
+        let secrets: AgentSecrets = serde_json::from_value(secrets)?;
         std::fs::create_dir_all(layout.at("/etc/sluice"))?;
         std::fs::create_dir_all(layout.programs())?;
         std::fs::write(layout.agent_config(), serde_json::to_vec(&config)?)?;
@@ -231,6 +250,15 @@ impl Site {
         run(Command::new("git").arg("-C").arg(self.work_tree()).args(arguments)).await
     }
 
+    /// Git in the work tree; what it and its hooks show beside.
+    pub(crate) async fn git_shows(&self, arguments: &[&str]) -> Result<String> {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(self.work_tree()).args(arguments).env("SLUICE_REDIS_PASSWORD", "0123456789abcdef");
+        let output = git.output().await?;
+        let said = [output.stdout, output.stderr].concat();
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Commits whatever changed; the id.
     pub(crate) async fn commit(&self, subject: &str) -> Result<String> {
         std::fs::write(self.work_tree().join("CHANGES"), subject)?;
@@ -249,9 +277,9 @@ impl Site {
 
     /// Deploys a commit, as an operator whose folder of state has this name.
     pub(crate) async fn deploy_as(&self, who: &str, revision: &str, canary_only: bool) -> Result<Report, DeployError> {
-        let state = self.folder.path().join(who);
+        let state = self.fleet.folder().join(who);
         std::fs::create_dir_all(&state).map_err(|source| DeployError::File { what: "state".into(), source })?;
-        let source = Source::open(&self.work_tree(), None).await?;
+        let source = operator::Source::open(&self.work_tree(), None).await?;
         let (app, key) = (&self.app, &self.key);
         let order =
             Order { fleet: FLEET, app, source: &source, revision, state: &state, key, secrets: &[], who, canary_only };

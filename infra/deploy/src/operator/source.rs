@@ -54,18 +54,21 @@ impl Source {
         }
     }
 
-    /// True if a file of the app differs between two commits; also if the older one is not known.
+    /// True if a commit is one of this app: it changes files of its folder, or nothing at all (which somebody meant), or the
+    /// one before is not known.
     ///
     /// # Errors
     /// If git does not say.
     pub async fn is_changed(&self, older: &str, newer: &str) -> Result<bool, DeployError> {
         let older = format!("{older}^{{commit}}");
-        if !self.git.says_yes(&["rev-parse", "--verify", "--quiet", "--end-of-options", &older]).await? {
+        if self.folder.is_empty()
+            || !self.git.says_yes(&["rev-parse", "--verify", "--quiet", "--end-of-options", &older]).await?
+            || self.git.says_yes(&["diff-tree", "-r", "--quiet", &older, newer]).await?
+        {
             return Ok(true);
         }
-        let folder = if self.folder.is_empty() { "." } else { &self.folder };
-        let place = format!(":(top){folder}");
-        Ok(!self.git.says_yes(&["diff-tree", "--quiet", &older, newer, "--", &place]).await?)
+        let place = format!(":(top,literal){}", self.folder);
+        Ok(!self.git.says_yes(&["diff-tree", "-r", "--quiet", &older, newer, "--", &place]).await?)
     }
 
     pub(super) const fn git(&self) -> &Git {
@@ -84,5 +87,56 @@ impl Source {
     /// The repository itself.
     pub(super) async fn repository(&self) -> Result<PathBuf, DeployError> {
         Ok(self.git.text(&["rev-parse", "--path-format=absolute", "--git-common-dir"]).await?.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHO: [&str; 4] = ["-c", "user.name=a", "-c", "user.email=a@example.org"];
+
+    async fn commit(git: &Git, file: &str) -> String {
+        let path = git.folder().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+        git.text(&["add", "--all"]).await.unwrap();
+        git.text(&[&WHO[..], &["commit", "--quiet", "--message", file]].concat()).await.unwrap();
+        git.text(&["rev-parse", "HEAD"]).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_app_is_what_is_in_its_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Git::at(folder.path());
+        git.text(&["init", "--quiet", "--initial-branch=main", "."]).await.unwrap();
+        let first = commit(&git, "apps/shop/a").await;
+        let second = commit(&git, "apps/blog/b").await;
+        let whole = Source::open(folder.path(), None).await.unwrap();
+        let shop = Source::open(&folder.path().join("apps/shop"), None).await.unwrap();
+        let blog = Source::open(folder.path(), Some("apps/blog/")).await.unwrap();
+        assert_eq!((whole.folder(), shop.folder(), blog.folder()), ("", "apps/shop", "apps/blog"));
+        assert!(whole.is_changed(&first, &second).await.unwrap());
+        assert!(!shop.is_changed(&first, &second).await.unwrap());
+        assert!(blog.is_changed(&first, &second).await.unwrap());
+        assert!(shop.is_changed(&format!("{first}^"), &first).await.unwrap(), "the first commit");
+        git.text(&[&WHO[..], &["commit", "--quiet", "--allow-empty", "--message", "go"]].concat()).await.unwrap();
+        assert!(shop.is_changed(&second, "HEAD").await.unwrap(), "somebody means it");
+        assert_eq!(whole.branch().await.unwrap().as_deref(), Some("main"));
+        git.text(&["checkout", "--quiet", "--detach"]).await.unwrap();
+        assert_eq!(whole.branch().await.unwrap(), None);
+        assert_eq!(whole.resolve("HEAD^").await.unwrap(), second);
+        let error = whole.resolve("--all").await.unwrap_err().to_string();
+        assert_eq!(error, "`--all` names no commit here");
+    }
+
+    #[tokio::test]
+    async fn a_bare_repository_has_apps_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let git = Git::at(folder.path());
+        git.text(&["init", "--quiet", "--bare", "."]).await.unwrap();
+        let source = Source::open(folder.path(), Some("apps/shop")).await.unwrap();
+        assert!(source.is_bare());
+        assert_eq!(source.folder(), "apps/shop");
     }
 }
