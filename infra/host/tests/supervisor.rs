@@ -10,7 +10,7 @@ use sluice_infra_host::{Init, InitError, Layout, ServiceStatus, ServiceUnit, Sup
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +18,8 @@ use tokio_util::task::TaskTracker;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// `SERVICES_MAX` of the server.
 const SERVICES_MAX: usize = 128;
+/// `CLIENTS_MAX` of the server.
+const CLIENTS_MAX: usize = 64;
 
 struct Scene {
     root: TempDir,
@@ -161,6 +163,16 @@ async fn who_ignores_sigterm_is_killed_with_its_children() {
 }
 
 #[tokio::test]
+async fn who_left_its_service_does_not_hold_up_the_end() {
+    let scene = Scene::new();
+    scene.run(&shell("app", "setsid sh -c 'echo child $$; exec sleep 1000' & wait")).await;
+    let child = scene.line("app", "child ").await;
+    scene.switch_off().await;
+    let killed = std::process::Command::new("kill").args(["-KILL", &child]).status().unwrap();
+    assert!(killed.success(), "it is the guard's to end");
+}
+
+#[tokio::test]
 async fn what_ends_by_itself_is_started_again_only_if_it_should_be() {
     let scene = Scene::new();
     scene.run(&shell("once", "sleep 0.1; exit 3")).await;
@@ -195,6 +207,10 @@ async fn a_new_unit_disturbs_nothing_until_the_next_start() {
         matches!(&refused, InitError::Refused { message, .. } if message.contains("/no/such/program")),
         "{refused}"
     );
+    let homeless = ServiceUnit { folder: Some("/no/such/folder".into()), ..shell("homeless", "true") };
+    assert!(scene.init().install(&homeless).await.unwrap());
+    let refused = scene.init().start("homeless").await.unwrap_err().to_string();
+    assert!(refused.ends_with("/no/such/folder"), "{refused}");
     scene.switch_off().await;
 }
 
@@ -245,6 +261,21 @@ async fn there_are_so_many_services_and_not_one_more() {
     assert!(matches!(refused, InitError::Refused { .. }), "{refused:?}");
     scene.init().remove("app-1").await.unwrap();
     assert!(scene.init().install(&shell("one-more", "true")).await.unwrap());
+    scene.switch_off().await;
+}
+
+#[tokio::test]
+async fn so_many_clients_are_heard_and_the_next_one_waits() {
+    let scene = Scene::new();
+    let mut idle = Vec::new();
+    for _ in 0..CLIENTS_MAX {
+        idle.push(connect(scene.root.path()).await);
+    }
+    let init = scene.init();
+    let mut next = std::pin::pin!(init.status("ssh"));
+    assert!(timeout(Duration::from_millis(200), next.as_mut()).await.is_err());
+    idle.pop();
+    timeout(PATIENCE, next).await.unwrap().unwrap();
     scene.switch_off().await;
 }
 

@@ -9,7 +9,7 @@ use super::network::Subnet;
 use crate::error::CloudError;
 use crate::types::{CreateDroplet, Firewall};
 
-/// As many droplets as DigitalOcean allows after some months of trust; each takes about 20 MB here.
+/// As many droplets as DigitalOcean allows after some months of trust; each takes about 10 MB of memory here.
 const DROPLETS_MAX: u32 = 50;
 /// Addresses of a /24 that droplets can have: .0 names it, .1 is this machine, .255 is for all.
 const HOSTS: std::ops::RangeInclusive<u8> = 2..=254;

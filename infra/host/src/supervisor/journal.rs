@@ -20,13 +20,17 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Appends to what is there.
+    /// Appends to what is there, if there is room.
     pub(super) fn open(folder: &Path, service: &str) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let path = path(folder, service);
         let file = append(&path)?;
         let bytes = file.metadata()?.len();
-        Ok(Self { path, file, bytes })
+        let mut journal = Self { path, file, bytes };
+        if bytes >= FILE_BYTES_MAX {
+            journal.put_aside()?;
+        }
+        Ok(journal)
     }
 
     /// Appends what was printed. A file is put aside only between two lines, unless a line has no end.
@@ -40,10 +44,15 @@ impl Journal {
             return self.append(printed);
         }
         self.append(line)?;
+        self.put_aside()?;
+        self.append(rest)
+    }
+
+    fn put_aside(&mut self) -> io::Result<()> {
         std::fs::rename(&self.path, older(&self.path))?;
         self.file = append(&self.path)?;
         self.bytes = 0;
-        self.append(rest)
+        Ok(())
     }
 
     fn append(&mut self, printed: &[u8]) -> io::Result<()> {
@@ -51,6 +60,11 @@ impl Journal {
         self.bytes += printed.len() as u64;
         Ok(())
     }
+}
+
+/// Adds a line of the supervisor's own. It puts no file aside, since the service may be writing.
+pub(super) fn note(folder: &Path, service: &str, line: &str) -> io::Result<()> {
+    append(&path(folder, service))?.write_all(format!("init: {line}\n").as_bytes())
 }
 
 /// The last lines that a service printed, oldest first; none if it never ran.
@@ -109,6 +123,17 @@ mod tests {
         let aside = std::fs::read(folder.path().join("app.log.1")).unwrap();
         assert!(aside.ends_with(b"xend of the line\n"));
         assert_eq!(tail(folder.path(), "app", 1).unwrap(), ["next"]);
+    }
+
+    #[test]
+    fn a_note_puts_nothing_aside_and_the_next_start_does() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("app.log"), vec![b'\n'; usize::try_from(FILE_BYTES_MAX).unwrap()]).unwrap();
+        note(folder.path(), "app", "ended").unwrap();
+        assert!(!folder.path().join("app.log.1").exists());
+        Journal::open(folder.path(), "app").unwrap().write(b"started\n").unwrap();
+        assert_eq!(tail(folder.path(), "app", 2).unwrap(), ["init: ended", "started"]);
+        assert_eq!(std::fs::read_to_string(folder.path().join("app.log")).unwrap(), "started\n");
     }
 
     #[test]

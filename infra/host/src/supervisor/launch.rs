@@ -28,9 +28,14 @@ pub(super) fn launch(
     command.env_clear().envs(environment).env(ROOT_VARIABLE, layout.root());
     command.envs(unit.env.iter().map(|(name, value)| (name, resolve(layout, value))));
     if let Some(path) = &unit.env_file {
-        command.envs(read_env_file(&layout.at(path))?);
+        command.envs(read_env_file(&below(layout, path))?);
     }
-    command.current_dir(unit.folder.as_ref().map_or_else(|| layout.root().to_owned(), |folder| below(layout, folder)));
+    let folder = unit.folder.as_ref().map_or_else(|| layout.root().to_owned(), |folder| below(layout, folder));
+    if !folder.is_dir() {
+        // The kernel's word for it would be the same as for a program that is missing.
+        return Err(io::Error::new(io::ErrorKind::NotFound, format!("there is no folder {}", folder.display())));
+    }
+    command.current_dir(folder);
     command.stdin(Stdio::null()).stdout(printed.try_clone()?).stderr(printed);
     command.process_group(0);
     Ok((command.spawn()?, output))

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::io::BufReader;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -29,6 +29,8 @@ const SERVICES_MAX: usize = 128;
 const CLIENTS_MAX: usize = 64;
 /// How long a client may take between two requests.
 const CLIENT_IDLE_MAX: Duration = Duration::from_secs(60);
+/// Pause after a client that could not be accepted, mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Orders that wait while a service is being stopped.
 const ORDERS_MAX: usize = 16;
 /// Most lines of a log in one answer.
@@ -87,7 +89,8 @@ impl Server {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).map_err(away)?;
         let records = record::folder(&layout);
         let known = record::all(&records).map_err(away)?;
-        let place = Place { layout, environment, records, tasks: TaskTracker::new() };
+        let (tasks, outputs, outputs_end) = (TaskTracker::new(), TaskTracker::new(), CancellationToken::new());
+        let place = Place { layout, environment, records, tasks, outputs, outputs_end };
         let machine = Machine { place: Arc::new(place), services: Mutex::default() };
         let server = Self { listener, machine: Arc::new(machine), stop: CancellationToken::new(), _folder: folder };
         for record in known {
@@ -132,7 +135,10 @@ impl Server {
                         }
                     });
                 }
-                (_, Err(error)) => tracing::warn!(%error, "client of the init is not accepted"),
+                (_, Err(error)) => {
+                    tracing::warn!(%error, "client of the init is not accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
                 (Err(_), _) => break,
             }
         }
@@ -141,6 +147,9 @@ impl Server {
         machine.services.lock().unwrap_or_else(PoisonError::into_inner).clear();
         tasks.close();
         tasks.wait().await;
+        machine.place.outputs_end.cancel();
+        machine.place.outputs.close();
+        machine.place.outputs.wait().await;
     }
 }
 

@@ -17,9 +17,10 @@ use tokio::process::Child;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::launch::launch;
 use super::record::{self, Record};
 use super::restarts::{IN_A_ROW_MAX, Restarts};
@@ -38,7 +39,11 @@ pub(super) struct Place {
     pub(super) layout: Layout,
     pub(super) environment: BTreeMap<String, String>,
     pub(super) records: PathBuf,
+    /// Of services and clients.
     pub(super) tasks: TaskTracker,
+    /// Of what services print: a process that left its service may hold its end open for ever.
+    pub(super) outputs: TaskTracker,
+    pub(super) outputs_end: CancellationToken,
 }
 
 /// What a service is told.
@@ -153,7 +158,7 @@ impl Service {
     }
 
     fn launch(&mut self) -> Result<(), String> {
-        let Place { layout, environment, tasks, .. } = &*self.place;
+        let Place { layout, environment, outputs, outputs_end, .. } = &*self.place;
         let unit = &self.record.unit;
         let program = unit.exec.first().map_or("", String::as_str);
         let started =
@@ -162,7 +167,7 @@ impl Service {
             launch(unit, layout, environment).map_err(|error| format!("{program} cannot be started: {error}"))?;
         let pid = child.id().unwrap_or_default();
         let group = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        let output = tasks.spawn(collect(output, started, unit.name.clone()));
+        let output = outputs.spawn(collect(output, started, unit.name.clone(), outputs_end.clone()));
         self.state = State::Running(Run { child, group, pid, since: Instant::now(), output });
         Ok(())
     }
@@ -227,8 +232,7 @@ impl Service {
     fn note(&self, line: &str) {
         let name = &self.record.unit.name;
         tracing::info!(service = name, line, "service");
-        let noted = Journal::open(&self.place.layout.logs(), name)
-            .and_then(|mut journal| journal.write(format!("init: {line}\n").as_bytes()));
+        let noted = journal::note(&self.place.layout.logs(), name, line);
         if let Err(error) = noted {
             tracing::warn!(service = name, %error, "log is not written");
         }
@@ -278,9 +282,9 @@ impl Run {
     }
 }
 
-/// Copies what a child prints into its log until all who hold the pipe have closed it.
-async fn collect(output: PipeReader, mut journal: Journal, service: String) {
-    if let Err(error) = copy(output, &mut journal).await {
+/// Copies what a child prints into its log until all who hold the pipe have closed it, or the machine is switched off.
+async fn collect(output: PipeReader, mut journal: Journal, service: String, end: CancellationToken) {
+    if let Some(Err(error)) = end.run_until_cancelled(copy(output, &mut journal)).await {
         tracing::warn!(service, %error, "output is lost");
     }
 }
