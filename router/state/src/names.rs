@@ -121,6 +121,15 @@ pub(crate) fn check_sent(alert: &AlertId, sink: &str) -> Result<(), StoreError> 
     if is_name(sink) { Ok(()) } else { invalid(&format!("`{}` cannot name a sink", sink.escape_default())) }
 }
 
+/// Checks what is claimed for an alert.
+pub(crate) fn check_scale_operation(alert: &AlertId, operation: &str) -> Result<(), StoreError> {
+    check_alert_id(alert)?;
+    if is_name(operation) {
+        return Ok(());
+    }
+    invalid(&format!("`{}` cannot name an operation", operation.escape_default()))
+}
+
 /// Checks a dead letter.
 pub(crate) fn check_letter(letter: &DeadLetter) -> Result<(), StoreError> {
     check_alert(&letter.alert)?;

@@ -34,20 +34,31 @@ pub const DEAD_LETTERS_MAX: usize = 1_000;
 pub const FIRING_MAX: usize = 1_024;
 /// Deliveries that are handed out in one call.
 pub const DELIVERIES_AT_ONCE_MAX: usize = 256;
+/// How long it is known which operation carries out an alert. What asks later is another alert.
+pub const SCALE_OPERATION_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long it is known that a sink took a notice.
 pub const SENT_KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// A delivery that its consumer has not finished for this long belongs to whoever asks.
 pub const DELIVERY_IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// One alert that someone is to tell the sinks of. It comes again, here or elsewhere, until it is finished.
+/// One alert that someone is to act on: tell the sinks of, or add a droplet for. It comes again, here or elsewhere, until it is finished.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delivery {
     /// Place in the stream: what [`Store::finish_delivery`] is told.
     pub entry: String,
-    /// What to tell.
+    /// What to act on.
     pub alert: Alert,
     /// How often it was handed out, this time included.
     pub times: u64,
+}
+
+/// Who follows alerts. Each group is handed every alert, and within a group one consumer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Routers that tell sinks. It begins with all alerts that are there.
+    Notify,
+    /// Who adds droplets. It begins when it first asks: nobody buys droplets for the alerts of last week.
+    Scale,
 }
 
 /// Leads a job of the fleet. What it writes is refused once another one leads.
@@ -218,13 +229,14 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`]
     async fn resolve_alerts(&self, now_ms: u64) -> Result<Vec<Alert>, StoreError>;
 
-    /// The next alerts to tell sinks of: new ones, and those that their consumer has left for [`DELIVERY_IDLE_MAX`]. Waits
-    /// at most `wait` for one. Each goes to one `consumer` of the fleet; at most [`DELIVERIES_AT_ONCE_MAX`] at a time.
+    /// The next alerts of a group: new ones, and those that their consumer has left for [`DELIVERY_IDLE_MAX`]. Waits
+    /// at most `wait` for one. Each goes to one `consumer` of the group; at most [`DELIVERIES_AT_ONCE_MAX`] at a time.
     ///
     /// # Errors
     /// [`StoreError`]
     async fn take_deliveries(
         &self,
+        group: Group,
         consumer: &str,
         count_max: usize,
         wait: Duration,
@@ -234,13 +246,25 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Fenced`] if it is finished, or another consumer's by now.
-    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError>;
+    async fn hold_delivery(&self, group: Group, consumer: &str, entry: &str) -> Result<(), StoreError>;
 
-    /// All sinks have it, or it is buried.
+    /// All sinks have it, or it is buried; or what it asks for is done.
     ///
     /// # Errors
     /// [`StoreError`]
-    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError>;
+    async fn finish_delivery(&self, group: Group, entry: &str) -> Result<(), StoreError>;
+
+    /// The operation that carries out this alert: `operation`, if it is the first, else the one that was; kept for
+    /// [`SCALE_OPERATION_KEPT`]. So an alert adds its droplet once, whoever leads when it is added.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] if another one leads, [`StoreError::Invalid`] for an operation that is no name.
+    async fn claim_scale_operation(
+        &self,
+        alert: &AlertId,
+        operation: &str,
+        leader: &Leadership,
+    ) -> Result<String, StoreError>;
 
     /// `sink` took the notice of this alert; kept for [`SENT_KEPT`].
     ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use sluice_alert::{Notice, SendError};
 use sluice_model::alert::{Alert, AlertId, AlertStatus, DeadLetter};
-use sluice_state::{DELIVERY_IDLE_MAX, Delivery, StoreError};
+use sluice_state::{DELIVERY_IDLE_MAX, Delivery, Group, StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::back_off::{Next, next};
@@ -47,7 +47,7 @@ impl Notifier {
         let hold = async {
             loop {
                 sleep(HOLD_EVERY).await;
-                let held = self.shared.store.hold_delivery(&self.shared.alerting.router, &delivery.entry).await;
+                let held = self.shared.store.hold_delivery(Group::Notify, &self.shared.alerting.router, &delivery.entry).await;
                 if let Err(error) = held {
                     tracing::debug!(entry = delivery.entry, reason = chain(&error), "delivery not held");
                 }
@@ -78,7 +78,7 @@ impl Notifier {
                 return;
             }
         }
-        self.note(|| self.shared.store.finish_delivery(&delivery.entry)).await;
+        self.note(|| self.shared.store.finish_delivery(Group::Notify, &delivery.entry)).await;
         self.shared.board.touch();
     }
 

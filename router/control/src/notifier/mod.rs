@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use sluice_alert::Sink;
 use sluice_model::alert::AlertId;
-use sluice_state::Delivery;
+use sluice_state::{Delivery, Group};
 use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tokio_util::sync::DropGuard;
@@ -86,7 +86,7 @@ impl Notifier {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let count_max = TAKE_MAX.min(places.available_permits() + 1);
             drop(place);
-            match self.shared.store.take_deliveries(&self.shared.alerting.router, count_max, TAKE_WAIT).await {
+            match self.shared.store.take_deliveries(Group::Notify, &self.shared.alerting.router, count_max, TAKE_WAIT).await {
                 Ok(deliveries) => {
                     for delivery in deliveries {
                         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };

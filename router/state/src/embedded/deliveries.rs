@@ -1,18 +1,22 @@
-//! Alerts on their way to the sinks: in the file until they are finished, handed out to one consumer at a time.
+//! Alerts on their way to those who act on them: in the file until they are finished, handed out to one consumer of each
+//! group at a time.
 
 use std::time::{Duration, Instant};
 
-use redb::{ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _, TableDefinition,
+    WriteTransaction,
+};
 use sluice_model::alert::{AlertId, DeadLetter};
 
 use super::log;
 use super::state::{Done, State};
-use super::tables::{COUNTERS, DEAD_LETTERS, DELIVERIES, SENT};
+use super::tables::{COUNTERS, DEAD_LETTERS, DELIVERIES, SCALE_DELIVERIES, SENT};
 use crate::clock::millis;
 use crate::error::StoreError;
 use crate::event::Event;
 use crate::record::Record;
-use crate::store::{ALERTS_MAX, DEAD_LETTERS_MAX, Delivery, SENT_KEPT};
+use crate::store::{ALERTS_MAX, DEAD_LETTERS_MAX, Delivery, Group, SENT_KEPT};
 
 /// Alerts that wait to be delivered: as many as are kept.
 const DELIVERIES_MAX: usize = ALERTS_MAX;
@@ -20,6 +24,8 @@ const DELIVERIES_MAX: usize = ALERTS_MAX;
 const SENT_MAX: usize = 10 * ALERTS_MAX;
 /// Numbers deliveries: one that is finished late must not finish another one.
 const DELIVERIES_COUNTER: &str = "deliveries";
+/// Not zero once someone asked for deliveries of [`Group::Scale`].
+const SCALE_COUNTER: &str = "deliveries-scale-begun";
 /// Numbers dead letters.
 const DEAD_LETTERS_COUNTER: &str = "dead-letters";
 
@@ -29,43 +35,73 @@ pub(super) struct Taken {
     at: Instant,
 }
 
+impl Group {
+    const fn table(self) -> TableDefinition<'static, u64, (u64, &'static str)> {
+        match self {
+            Self::Notify => DELIVERIES,
+            Self::Scale => SCALE_DELIVERIES,
+        }
+    }
+}
+
 impl State {
     /// Hands out what nobody has, or nobody has touched for `idle`. How often is written down: a delivery that ends the
     /// process must be known as such.
     pub(super) fn take_deliveries(
         &mut self,
+        group: Group,
         consumer: &str,
         count_max: usize,
         idle: Duration,
         now: Instant,
     ) -> Done<Vec<Delivery>> {
-        let waiting = self.waiting(count_max, idle, now).map_err(|error| StoreError::Embedded(Box::new(error)))?;
+        self.begin(group)?;
+        let waiting =
+            self.waiting(group, count_max, idle, now).map_err(|error| StoreError::Embedded(Box::new(error)))?;
         if waiting.is_empty() {
             return Ok((Vec::new(), Vec::new()));
         }
         self.commit(|transaction| {
-            let mut table = transaction.open_table(DELIVERIES)?;
+            let mut table = transaction.open_table(group.table())?;
             for (order, times, text) in &waiting {
                 table.insert(order, (*times, &**text))?;
             }
             Ok(())
         })?;
+        let taken = self.taken.entry(group).or_default();
         let mut deliveries = Vec::new();
         for (order, times, text) in waiting {
-            self.taken.insert(order, Taken { consumer: consumer.to_owned(), at: now });
+            taken.insert(order, Taken { consumer: consumer.to_owned(), at: now });
             // One that was never finished may have had to make room in the file.
-            while self.taken.len() > DELIVERIES_MAX {
-                self.taken.pop_first();
+            while taken.len() > DELIVERIES_MAX {
+                taken.pop_first();
             }
             deliveries.push(Delivery { entry: order.to_string(), alert: serde_json::from_str(&text)?, times });
         }
         Ok((deliveries, Vec::new()))
     }
 
+    /// From now on this group has what comes, if it is none that has everything.
+    fn begin(&self, group: Group) -> Result<(), StoreError> {
+        let counters = || Ok::<_, redb::Error>(self.database.begin_read()?.open_table(COUNTERS)?.get(SCALE_COUNTER)?);
+        let begun = counters().map_err(|error| StoreError::Embedded(Box::new(error)))?;
+        if group == Group::Notify || begun.is_some() {
+            return Ok(());
+        }
+        self.commit(|transaction| count(transaction, SCALE_COUNTER).map(drop))
+    }
+
     /// What can be handed out: order, how often it then was, text.
-    fn waiting(&self, count_max: usize, idle: Duration, now: Instant) -> Result<Vec<(u64, u64, String)>, redb::Error> {
-        let is_free = |order: u64| self.taken.get(&order).is_none_or(|taken| now.duration_since(taken.at) >= idle);
-        let table = self.database.begin_read()?.open_table(DELIVERIES)?;
+    fn waiting(
+        &self,
+        group: Group,
+        count_max: usize,
+        idle: Duration,
+        now: Instant,
+    ) -> Result<Vec<(u64, u64, String)>, redb::Error> {
+        let taken = |order: u64| self.taken.get(&group)?.get(&order);
+        let is_free = |order: u64| taken(order).is_none_or(|taken| now.duration_since(taken.at) >= idle);
+        let table = self.database.begin_read()?.open_table(group.table())?;
         let mut waiting = Vec::new();
         for row in table.iter()? {
             if waiting.len() >= count_max {
@@ -80,22 +116,24 @@ impl State {
         Ok(waiting)
     }
 
-    pub(super) fn hold_delivery(&mut self, consumer: &str, entry: &str, now: Instant) -> Done<()> {
-        let taken = number(entry)?;
-        match self.taken.get_mut(&taken) {
+    pub(super) fn hold_delivery(&mut self, group: Group, consumer: &str, entry: &str, now: Instant) -> Done<()> {
+        let order = number(entry)?;
+        match self.taken.get_mut(&group).and_then(|taken| taken.get_mut(&order)) {
             Some(taken) if taken.consumer == consumer => taken.at = now,
             _gone => return Err(StoreError::Fenced(format!("delivery {entry}"))),
         }
         Ok(((), Vec::new()))
     }
 
-    pub(super) fn finish_delivery(&mut self, entry: &str) -> Done<()> {
+    pub(super) fn finish_delivery(&mut self, group: Group, entry: &str) -> Done<()> {
         let order = number(entry)?;
         self.commit(|transaction| {
-            transaction.open_table(DELIVERIES)?.remove(order)?;
+            transaction.open_table(group.table())?.remove(order)?;
             Ok(())
         })?;
-        self.taken.remove(&order);
+        if let Some(taken) = self.taken.get_mut(&group) {
+            taken.remove(&order);
+        }
         Ok(((), Vec::new()))
     }
 
@@ -152,13 +190,16 @@ impl State {
     }
 }
 
-/// An alert that is to be delivered.
+/// An alert that is to be delivered, to each group that is there.
 pub(super) fn append(transaction: &WriteTransaction, text: &str) -> Result<(), redb::Error> {
     let order = count(transaction, DELIVERIES_COUNTER)?;
-    let mut deliveries = transaction.open_table(DELIVERIES)?;
-    deliveries.insert(order, (0, text))?;
-    while deliveries.len()? > DELIVERIES_MAX as u64 {
-        deliveries.pop_first()?;
+    let is_scaled = transaction.open_table(COUNTERS)?.get(SCALE_COUNTER)?.is_some();
+    for group in [Group::Notify].into_iter().chain(is_scaled.then_some(Group::Scale)) {
+        let mut deliveries = transaction.open_table(group.table())?;
+        deliveries.insert(order, (0, text))?;
+        while deliveries.len()? > DELIVERIES_MAX as u64 {
+            deliveries.pop_first()?;
+        }
     }
     Ok(())
 }
@@ -220,7 +261,8 @@ mod tests {
             })
             .unwrap();
         state.commit(|transaction| append(transaction, &text)).unwrap();
-        let (taken, _events) = state.take_deliveries("a", usize::MAX, Duration::ZERO, Instant::now()).unwrap();
+        let (taken, _events) =
+            state.take_deliveries(Group::Notify, "a", usize::MAX, Duration::ZERO, Instant::now()).unwrap();
         assert_eq!((taken.len(), &*taken[0].entry), (DELIVERIES_MAX, "2"));
     }
 

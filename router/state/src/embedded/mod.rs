@@ -8,6 +8,7 @@ mod flags;
 mod log;
 mod notices;
 mod rollouts;
+mod scaling;
 mod servers;
 mod silences;
 mod state;

@@ -19,6 +19,7 @@ use crate::clock::millis;
 use crate::error::StoreError;
 use crate::event::{Event, FlagDocument};
 use crate::record::Record;
+use crate::store::Group;
 
 /// What a change returned, and what it made so.
 pub(super) type Done<T> = Result<(T, Vec<Event>), StoreError>;
@@ -34,8 +35,8 @@ pub(super) struct State {
     pub(super) silences: BTreeMap<String, Silence>,
     /// Alerts that are up, by rule and fingerprint.
     pub(super) firing: BTreeMap<(String, String), Firing>,
-    /// Deliveries that someone works on.
-    pub(super) taken: BTreeMap<u64, Taken>,
+    /// Deliveries of each group that someone works on.
+    pub(super) taken: BTreeMap<Group, BTreeMap<u64, Taken>>,
     pub(super) leases: BTreeMap<String, Lease>,
     pub(super) lease_ttl_ms: u64,
     /// A renewal moved an end or a reading, and nobody was told yet.

@@ -18,16 +18,22 @@ use crate::clock::now_ms;
 use crate::error::StoreError;
 use crate::event::FlagDocument;
 use crate::names::{
-    check_alert, check_flag_set, check_flags, check_holder, check_job, check_letter, check_rollout, check_sent,
-    check_server, check_server_id, check_silence, check_silence_id, check_stats, check_switches,
+    check_alert, check_flag_set, check_flags, check_holder, check_job, check_letter, check_rollout,
+    check_scale_operation, check_sent, check_server, check_server_id, check_silence, check_silence_id, check_stats,
+    check_switches,
 };
 use crate::record::Record;
 use crate::store::{
-    ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERIES_AT_ONCE_MAX, Delivery, Leadership, Store,
+    ALERTS_MAX, AUDIT_ENTRIES_MAX, DEAD_LETTERS_MAX, DELIVERIES_AT_ONCE_MAX, Delivery, Group, Leadership, Store,
 };
 
 /// The token of whoever leads here: nobody else ever does.
 const ONLY_TOKEN: u64 = 1;
+
+/// Whoever leads another way led before the data was lost.
+fn only_leader(leader: &Leadership) -> Result<(), StoreError> {
+    if leader.token == ONLY_TOKEN { Ok(()) } else { Err(StoreError::Fenced(leader.job.clone())) }
+}
 
 impl EmbeddedStore {
     async fn write_switch(&self, name: &str, value: Option<bool>, author: Author<'_>) -> Result<bool, StoreError> {
@@ -37,9 +43,11 @@ impl EmbeddedStore {
         Ok(value)
     }
 
-    async fn take_now(&self, consumer: &str, count_max: usize) -> Result<Vec<Delivery>, StoreError> {
+    async fn take_now(&self, group: Group, consumer: &str, count_max: usize) -> Result<Vec<Delivery>, StoreError> {
         let (consumer, idle) = (consumer.to_owned(), self.delivery_idle);
-        self.jobs.run_unfenced(move |state| state.take_deliveries(&consumer, count_max, idle, Instant::now())).await
+        self.jobs
+            .run_unfenced(move |state| state.take_deliveries(group, &consumer, count_max, idle, Instant::now()))
+            .await
     }
 }
 
@@ -73,9 +81,7 @@ impl Store for EmbeddedStore {
         now_ms: u64,
         leader: Option<&Leadership>,
     ) -> Result<Rollout, StoreError> {
-        if let Some(leader) = leader.filter(|leader| leader.token != ONLY_TOKEN) {
-            return Err(StoreError::Fenced(leader.job.clone()));
-        }
+        leader.map_or(Ok(()), only_leader)?;
         let (name, command) = (name.to_owned(), command.clone());
         let (by, reason) = (author.by.to_owned(), author.reason.to_owned());
         self.jobs
@@ -195,6 +201,7 @@ impl Store for EmbeddedStore {
 
     async fn take_deliveries(
         &self,
+        group: Group,
         consumer: &str,
         count_max: usize,
         wait: Duration,
@@ -205,22 +212,34 @@ impl Store for EmbeddedStore {
         }
         let count_max = count_max.min(DELIVERIES_AT_ONCE_MAX);
         let mut arrivals = self.arrivals.subscribe();
-        let taken = self.take_now(consumer, count_max).await?;
+        let taken = self.take_now(group, consumer, count_max).await?;
         if !taken.is_empty() {
             return Ok(taken);
         }
         let _waited = timeout(wait, arrivals.changed()).await;
-        self.take_now(consumer, count_max).await
+        self.take_now(group, consumer, count_max).await
     }
 
-    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError> {
+    async fn hold_delivery(&self, group: Group, consumer: &str, entry: &str) -> Result<(), StoreError> {
         let (consumer, entry) = (consumer.to_owned(), entry.to_owned());
-        self.jobs.run_unfenced(move |state| state.hold_delivery(&consumer, &entry, Instant::now())).await
+        self.jobs.run_unfenced(move |state| state.hold_delivery(group, &consumer, &entry, Instant::now())).await
     }
 
-    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError> {
+    async fn finish_delivery(&self, group: Group, entry: &str) -> Result<(), StoreError> {
         let entry = entry.to_owned();
-        self.jobs.run_unfenced(move |state| state.finish_delivery(&entry)).await
+        self.jobs.run_unfenced(move |state| state.finish_delivery(group, &entry)).await
+    }
+
+    async fn claim_scale_operation(
+        &self,
+        alert: &AlertId,
+        operation: &str,
+        leader: &Leadership,
+    ) -> Result<String, StoreError> {
+        check_scale_operation(alert, operation)?;
+        only_leader(leader)?;
+        let (alert, operation) = (alert.clone(), operation.to_owned());
+        self.jobs.run_unfenced(move |state| state.claim_alert(&alert, &operation, now_ms())).await
     }
 
     async fn mark_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError> {

@@ -36,6 +36,10 @@ pub(super) const LOG: TableDefinition<'_, (u64, u64), &str> = TableDefinition::n
 pub(super) const FIRING: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("firing");
 /// Order of arrival -> (how often it was handed out, JSON of the alert). Only what is not finished.
 pub(super) const DELIVERIES: TableDefinition<'_, u64, (u64, &str)> = TableDefinition::new("deliveries");
+/// Likewise, of those who add droplets.
+pub(super) const SCALE_DELIVERIES: TableDefinition<'_, u64, (u64, &str)> = TableDefinition::new("deliveries-scale");
+/// Alert id -> (the operation that carries it out, when it was claimed, ms since the Unix epoch).
+pub(super) const SCALE_OPERATIONS: TableDefinition<'_, &str, (&str, u64)> = TableDefinition::new("scale-operations");
 /// (alert id, sink) -> when the sink took the notice, ms since the Unix epoch.
 pub(super) const SENT: TableDefinition<'_, (&str, &str), u64> = TableDefinition::new("sent");
 /// Order of arrival -> JSON.
@@ -82,6 +86,8 @@ fn create_tables(database: &Database) -> Result<(), redb::Error> {
     transaction.open_table(LOG)?;
     transaction.open_table(FIRING)?;
     transaction.open_table(DELIVERIES)?;
+    transaction.open_table(SCALE_DELIVERIES)?;
+    transaction.open_table(SCALE_OPERATIONS)?;
     transaction.open_table(SENT)?;
     transaction.open_table(DEAD_LETTERS)?;
     transaction.commit()?;

@@ -1,4 +1,4 @@
-//! Alerts on their way to the sinks: a consumer group over their stream, what sinks have taken, what none would take.
+//! Alerts on their way to those who act on them: consumer groups over their stream, and what sinks have taken.
 //!
 //! Nothing blocks in Redis: whoever waits is woken by the push that tells this router of a new alert.
 
@@ -18,12 +18,12 @@ use super::{RedisStore, answered};
 use crate::clock::millis;
 use crate::error::StoreError;
 use crate::names::{check_holder, check_sent};
-use crate::store::{DELIVERIES_AT_ONCE_MAX, Delivery, SENT_KEPT};
+use crate::store::{DELIVERIES_AT_ONCE_MAX, Delivery, Group, SENT_KEPT};
 
-/// The group of those who tell sinks.
-const GROUP: &str = "notify";
-/// A group begins with all that was not delivered: everything that is there.
+/// Where a group begins that is to have all that is there.
 const FROM_THE_BEGINNING: &str = "0";
+/// Where a group begins that is to have what comes from now on.
+const FROM_NOW_ON: &str = "$";
 /// Where a look at all pending entries begins, and what it ends with.
 const ALL_SEEN: &str = "0-0";
 /// Steps of one look at pending entries; Redis looks at ten times as many as are wanted in each.
@@ -32,6 +32,23 @@ const CLAIM_STEPS_MAX: usize = 64;
 const NO_GROUP: &str = "NOGROUP";
 /// The code for a group that another router was faster to make.
 const BUSY_GROUP: &str = "BUSYGROUP";
+
+impl Group {
+    /// Its name in Redis.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Notify => "notify",
+            Self::Scale => "scale",
+        }
+    }
+
+    const fn begin(self) -> &'static str {
+        match self {
+            Self::Notify => FROM_THE_BEGINNING,
+            Self::Scale => FROM_NOW_ON,
+        }
+    }
+}
 
 static HOLD: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/hold_delivery.lua")));
 
@@ -68,6 +85,7 @@ impl FromRedisValue for Claimed {
 impl RedisStore {
     pub(super) async fn take(
         &self,
+        group: Group,
         consumer: &str,
         count_max: usize,
         wait: Duration,
@@ -78,20 +96,20 @@ impl RedisStore {
         }
         let count_max = count_max.min(DELIVERIES_AT_ONCE_MAX);
         let mut arrivals = self.held.arrivals();
-        let taken = self.take_now(consumer, count_max).await?;
+        let taken = self.take_now(group, consumer, count_max).await?;
         if !taken.is_empty() {
             return Ok(taken);
         }
         let _waited = timeout(wait, arrivals.changed()).await;
-        self.take_now(consumer, count_max).await
+        self.take_now(group, consumer, count_max).await
     }
 
-    async fn take_now(&self, consumer: &str, count_max: usize) -> Result<Vec<Delivery>, StoreError> {
+    async fn take_now(&self, group: Group, consumer: &str, count_max: usize) -> Result<Vec<Delivery>, StoreError> {
         let mut writer = self.writer().await?;
-        let taken = match self.take_from_group(&mut writer, consumer, count_max).await {
+        let taken = match self.take_from_group(&mut writer, group, consumer, count_max).await {
             Err(StoreError::Redis(error)) if error.code() == Some(NO_GROUP) => {
-                self.make_group(&mut writer).await?;
-                self.take_from_group(&mut writer, consumer, count_max).await
+                self.make_group(&mut writer, group).await?;
+                self.take_from_group(&mut writer, group, consumer, count_max).await
             }
             taken => taken,
         };
@@ -100,7 +118,7 @@ impl RedisStore {
             match alert_of(&entry) {
                 Some(alert) => deliveries.push(Delivery { entry: entry.id, alert, times }),
                 // Nobody can do anything with it, so it must not come back.
-                None => self.finish(&entry.id).await?,
+                None => self.finish(group, &entry.id).await?,
             }
         }
         Ok(deliveries)
@@ -110,11 +128,12 @@ impl RedisStore {
     async fn take_from_group(
         &self,
         writer: &mut Writer,
+        group: Group,
         consumer: &str,
         count_max: usize,
     ) -> Result<Vec<(Entry, u64)>, StoreError> {
-        let left = self.claim(writer, consumer, count_max).await?;
-        let times = self.times_delivered(writer, &left).await?;
+        let left = self.claim(writer, group, consumer, count_max).await?;
+        let times = self.times_delivered(writer, group, &left).await?;
         let again = |entry: Entry| {
             let times = times.get(&entry.id).copied().unwrap_or(1);
             (entry, times)
@@ -122,7 +141,7 @@ impl RedisStore {
         let mut taken: Vec<(Entry, u64)> = left.into_iter().map(again).collect();
         if taken.len() < count_max {
             let mut read = cmd("XREADGROUP");
-            read.arg("GROUP").arg(GROUP).arg(consumer).arg("COUNT").arg(count_max - taken.len());
+            read.arg("GROUP").arg(group.name()).arg(consumer).arg("COUNT").arg(count_max - taken.len());
             read.arg("STREAMS").arg(self.keys.alerts()).arg(">");
             let OfOneStream(new) = answered(read.query_async(writer)).await?;
             taken.extend(new.into_iter().map(|entry| (entry, 1)));
@@ -130,11 +149,17 @@ impl RedisStore {
         Ok(taken)
     }
 
-    async fn claim(&self, writer: &mut Writer, consumer: &str, count_max: usize) -> Result<Vec<Entry>, StoreError> {
+    async fn claim(
+        &self,
+        writer: &mut Writer,
+        group: Group,
+        consumer: &str,
+        count_max: usize,
+    ) -> Result<Vec<Entry>, StoreError> {
         let (mut left, mut cursor) = (Vec::new(), ALL_SEEN.to_owned());
         for _step in 0..CLAIM_STEPS_MAX {
             let mut claim = cmd("XAUTOCLAIM");
-            claim.arg(self.keys.alerts()).arg(GROUP).arg(consumer).arg(millis(self.delivery_idle)).arg(&cursor);
+            claim.arg(self.keys.alerts()).arg(group.name()).arg(consumer).arg(millis(self.delivery_idle)).arg(&cursor);
             claim.arg("COUNT").arg(count_max - left.len());
             let claimed: Claimed = answered(claim.query_async(writer)).await?;
             left.extend(claimed.entries);
@@ -149,6 +174,7 @@ impl RedisStore {
     async fn times_delivered(
         &self,
         writer: &mut Writer,
+        group: Group,
         entries: &[Entry],
     ) -> Result<HashMap<String, u64>, StoreError> {
         if entries.is_empty() {
@@ -156,35 +182,35 @@ impl RedisStore {
         }
         let mut questions = pipe();
         for entry in entries {
-            questions.cmd("XPENDING").arg(self.keys.alerts()).arg(GROUP).arg(&entry.id).arg(&entry.id).arg(1);
+            questions.cmd("XPENDING").arg(self.keys.alerts()).arg(group.name()).arg(&entry.id).arg(&entry.id).arg(1);
         }
         let answers: Vec<StreamPendingCountReply> = answered(questions.query_async(writer)).await?;
         Ok(answers.into_iter().flat_map(|answer| answer.ids).map(|id| (id.id, id.times_delivered as u64)).collect())
     }
 
-    async fn make_group(&self, writer: &mut Writer) -> Result<(), StoreError> {
+    async fn make_group(&self, writer: &mut Writer, group: Group) -> Result<(), StoreError> {
         let mut create = cmd("XGROUP");
-        create.arg("CREATE").arg(self.keys.alerts()).arg(GROUP).arg(FROM_THE_BEGINNING).arg("MKSTREAM");
+        create.arg("CREATE").arg(self.keys.alerts()).arg(group.name()).arg(group.begin()).arg("MKSTREAM");
         match answered(create.exec_async(&mut *writer)).await {
             Err(StoreError::Redis(error)) if error.code() == Some(BUSY_GROUP) => Ok(()),
             made => made,
         }
     }
 
-    pub(super) async fn hold(&self, consumer: &str, entry: &str) -> Result<(), StoreError> {
+    pub(super) async fn hold(&self, group: Group, consumer: &str, entry: &str) -> Result<(), StoreError> {
         check_holder(consumer)?;
         check_entry(entry)?;
         let mut writer = self.writer().await?;
         let mut call = HOLD.key(self.keys.alerts());
-        let held = answered(call.arg(GROUP).arg(consumer).arg(entry).invoke_async(&mut writer)).await?;
+        let held = answered(call.arg(group.name()).arg(consumer).arg(entry).invoke_async(&mut writer)).await?;
         if held { Ok(()) } else { Err(StoreError::Fenced(format!("delivery {entry}"))) }
     }
 
-    pub(super) async fn finish(&self, entry: &str) -> Result<(), StoreError> {
+    pub(super) async fn finish(&self, group: Group, entry: &str) -> Result<(), StoreError> {
         check_entry(entry)?;
         let mut writer = self.writer().await?;
         let mut finish = cmd("XACK");
-        answered(finish.arg(self.keys.alerts()).arg(GROUP).arg(entry).exec_async(&mut writer)).await
+        answered(finish.arg(self.keys.alerts()).arg(group.name()).arg(entry).exec_async(&mut writer)).await
     }
 
     pub(super) async fn note_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError> {

@@ -156,6 +156,11 @@ impl Keys {
         format!("fence:{{{}}}:{job}", self.edge)
     }
 
+    /// STRING with a time to live: the operation that carries out this alert.
+    pub(super) fn scale_operation(&self, alert: &str) -> String {
+        format!("scale-op:{{{}}}:{alert}", self.edge)
+    }
+
     /// STRING with a time to live: alerts of this rule and fingerprint are quiet.
     pub(super) fn mute(&self, rule: &str, fingerprint: &str) -> String {
         format!("mute:{{{}}}:{rule}:{fingerprint}", self.edge)

@@ -11,7 +11,7 @@ use super::entries::Hash;
 use super::keys::{Change, Keys};
 use super::log::record_argument;
 use super::writer::Writer;
-use super::{RedisStore, answered};
+use super::{FENCED, RedisStore, answered};
 use crate::error::StoreError;
 use crate::names::check_rollout;
 use crate::record::{Record, rollout_text};
@@ -19,8 +19,6 @@ use crate::store::Leadership;
 
 /// Tries of one compare-and-set; each that fails means that another one succeeded.
 const SWAPS_MAX: usize = 16;
-/// The code that the script answers with if another one leads.
-const FENCED: &str = "FENCED";
 /// Stands for "there is none" among the arguments of a script.
 const NONE: &str = "";
 

@@ -15,7 +15,7 @@ use super::RedisStore;
 use crate::error::StoreError;
 use crate::event::FlagDocument;
 use crate::names::check_switches;
-use crate::store::{Delivery, Leadership, Store};
+use crate::store::{Delivery, Group, Leadership, Store};
 
 #[async_trait]
 impl Store for RedisStore {
@@ -125,19 +125,29 @@ impl Store for RedisStore {
 
     async fn take_deliveries(
         &self,
+        group: Group,
         consumer: &str,
         count_max: usize,
         wait: Duration,
     ) -> Result<Vec<Delivery>, StoreError> {
-        self.take(consumer, count_max, wait).await
+        self.take(group, consumer, count_max, wait).await
     }
 
-    async fn hold_delivery(&self, consumer: &str, entry: &str) -> Result<(), StoreError> {
-        self.hold(consumer, entry).await
+    async fn hold_delivery(&self, group: Group, consumer: &str, entry: &str) -> Result<(), StoreError> {
+        self.hold(group, consumer, entry).await
     }
 
-    async fn finish_delivery(&self, entry: &str) -> Result<(), StoreError> {
-        self.finish(entry).await
+    async fn finish_delivery(&self, group: Group, entry: &str) -> Result<(), StoreError> {
+        self.finish(group, entry).await
+    }
+
+    async fn claim_scale_operation(
+        &self,
+        alert: &AlertId,
+        operation: &str,
+        leader: &Leadership,
+    ) -> Result<String, StoreError> {
+        self.claim_alert(alert, operation, leader).await
     }
 
     async fn mark_sent(&self, alert: &AlertId, sink: &str) -> Result<(), StoreError> {

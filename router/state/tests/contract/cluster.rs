@@ -6,7 +6,7 @@ use sluice_model::alert::DeadLetter;
 use sluice_model::rollout::Command;
 use sluice_model::silence::Silence;
 use sluice_model::stats::VariantStats;
-use sluice_state::{Backend, StoreError, SwitchValue};
+use sluice_state::{Backend, Group, StoreError, SwitchValue};
 
 use crate::server::RedisServer;
 use crate::support::{Router, SWITCH, View, abort, alert, config, in_an_hour_ms, quarter, server};
@@ -47,10 +47,10 @@ async fn no_call_spans_slots() {
     assert!(router.keep_firing(&alert("2", "g"), MINUTE, MINUTE).await.unwrap());
     assert_eq!(router.firing().await.unwrap().len(), 1);
     assert_eq!(router.resolve_alerts(u64::MAX).await.unwrap().len(), 1);
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     assert_eq!((taken.len(), router.alerts(9).await.unwrap().len()), (3, 3));
-    router.hold_delivery("a", &taken[0].entry).await.unwrap();
-    router.finish_delivery(&taken[0].entry).await.unwrap();
+    router.hold_delivery(Group::Notify, "a", &taken[0].entry).await.unwrap();
+    router.finish_delivery(Group::Notify, &taken[0].entry).await.unwrap();
     router.mark_sent(&alert("1", "f").id, "mail").await.unwrap();
     assert!(router.was_sent(&alert("1", "f").id, "mail").await.unwrap());
     let (sink, error, entry) = ("mail".to_owned(), String::new(), String::new());

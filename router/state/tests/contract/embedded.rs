@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sluice_model::rollout::{Command, RolloutState};
 use sluice_model::silence::Silence;
-use sluice_state::{Backend, OpenError, SwitchValue};
+use sluice_state::{Backend, Group, OpenError, SwitchValue};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use crate::support::{Router, SWITCH, abort, alert, config, in_an_hour_ms, quarter, server};
@@ -31,7 +31,7 @@ async fn everything_is_there_after_a_restart() {
     router.put_silence(&silence).await.unwrap();
     let logged = router.audit(None, 9).await.unwrap();
     router.mark_sent(&alert("1", "f").id, "mail").await.unwrap();
-    assert_eq!(router.take_deliveries("a", 9, Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap().len(), 1);
     router.close().await;
 
     let router = Router::ready(config(Backend::Embedded, folder.path())).await;
@@ -46,9 +46,9 @@ async fn everything_is_there_after_a_restart() {
     }
     assert_eq!(router.audit(None, 9).await.unwrap(), logged);
     assert!(router.was_sent(&alert("1", "f").id, "mail").await.unwrap());
-    let taken = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap();
     assert_eq!((taken.len(), taken[0].times), (1, 2), "who had it is gone");
-    router.finish_delivery(&taken[0].entry).await.unwrap();
+    router.finish_delivery(Group::Notify, &taken[0].entry).await.unwrap();
     assert!(router.resolve_alerts(20_000).await.unwrap().is_empty(), "this router was away, so it was not seen");
     assert_eq!(router.firing().await.unwrap().len(), 1);
     assert_eq!(router.put_flags("shop", "1", Some(version), "test".into()).await.unwrap(), version + 1);

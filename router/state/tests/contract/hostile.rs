@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use sluice_model::rollout::{Command, RolloutState};
-use sluice_state::{AUDIT_ENTRIES_MAX, Backend, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, StoreError, SwitchValue};
+use sluice_state::{
+    AUDIT_ENTRIES_MAX, Backend, FLAG_DOCUMENT_BYTES_MAX, FLAG_SETS_MAX, Group, StoreError, SwitchValue,
+};
 use tempfile::TempDir;
 
 use crate::server::{Client, RedisServer};
@@ -100,7 +102,7 @@ async fn garbage_in_streams_and_hashes_is_skipped() {
     let redis = RedisServer::start().await;
     let (router, _folder) = router(&redis).await;
     let mut client = redis.client().await;
-    let _group = router.take_deliveries("a", 1, Duration::ZERO).await.unwrap();
+    let _group = router.take_deliveries(Group::Notify, "a", 1, Duration::ZERO).await.unwrap();
     let _id: String = client.send("XADD alerts:{main} * what ever").await;
     let _id: String = client.send_bytes(&[b"XADD", b"alerts:{main}", b"*", b"\xff", b"\xfe"]).await;
     let _id: String = client.send("XADD log:{main} * what ever").await;
@@ -122,9 +124,9 @@ async fn garbage_in_streams_and_hashes_is_skipped() {
     assert!(router.resolve_alerts(1).await.unwrap().is_empty());
     let left: u64 = client.send("HLEN firing:{main}").await;
     assert_eq!(left, 0, "garbage takes no place");
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     assert_eq!(taken.iter().map(|delivery| &delivery.alert).collect::<Vec<_>>(), [&alert("1", "f")]);
-    let again = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    let again = router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap();
     assert_eq!(again.len(), 1, "what cannot be read does not come back");
     let silence = sluice_model::silence::Silence { id: "s".into(), until_ms: in_an_hour_ms(), ..Default::default() };
     router.put_silence(&silence).await.unwrap();
@@ -153,7 +155,7 @@ async fn keys_of_another_type_end_nothing() {
         router.append_alert(&alert("1", "f"), COOLDOWN).await.err(),
         router.alerts(1).await.err(),
         router.audit(None, 1).await.err(),
-        router.take_deliveries("a", 1, Duration::ZERO).await.err(),
+        router.take_deliveries(Group::Notify, "a", 1, Duration::ZERO).await.err(),
         router.keep_firing(&alert("1", "g"), TTL, COOLDOWN).await.err(),
         router.firing().await.err(),
         router.put_flags("shop", "1", None, "op".into()).await.err(),
@@ -195,7 +197,10 @@ async fn a_stream_that_was_deleted_is_followed_again() {
         !router.view().alerts.is_empty()
     })
     .await;
-    assert!(!router.take_deliveries("a", 1, Duration::ZERO).await.unwrap().is_empty(), "the group is made anew, too");
+    assert!(
+        !router.take_deliveries(Group::Notify, "a", 1, Duration::ZERO).await.unwrap().is_empty(),
+        "the group is made anew, too"
+    );
 }
 
 #[tokio::test]
@@ -204,13 +209,13 @@ async fn a_stream_that_is_trimmed_takes_its_deliveries_along() {
     let (router, _folder) = router(&redis).await;
     let mut client = redis.client().await;
     router.append_alert(&alert("1", "f"), COOLDOWN).await.unwrap();
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     let _trimmed: i64 = client.send("XTRIM alerts:{main} MAXLEN 0").await;
     router.append_alert(&alert("2", "g"), COOLDOWN).await.unwrap();
-    let next = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    let next = router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap();
     assert_eq!(next.iter().map(|delivery| delivery.alert.id.as_str()).collect::<Vec<_>>(), ["2"]);
-    assert!(matches!(router.hold_delivery("a", &taken[0].entry).await, Err(StoreError::Fenced(_))));
-    router.finish_delivery(&taken[0].entry).await.unwrap();
+    assert!(matches!(router.hold_delivery(Group::Notify, "a", &taken[0].entry).await, Err(StoreError::Fenced(_))));
+    router.finish_delivery(Group::Notify, &taken[0].entry).await.unwrap();
 }
 
 #[tokio::test]
@@ -222,14 +227,14 @@ async fn a_consumer_that_says_it_works_is_left_alone() {
     let router = Router::ready(config).await;
     let mut client = redis.client().await;
     router.append_alert(&alert("1", "f"), COOLDOWN).await.unwrap();
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     let entry = &taken[0].entry;
     let two_hours_idle = format!("XCLAIM alerts:{{main}} notify a 0 {entry} IDLE 7200000 JUSTID");
     let _claimed: Vec<String> = client.send(&two_hours_idle).await;
-    router.hold_delivery("a", entry).await.unwrap();
-    assert!(router.take_deliveries("b", 9, Duration::ZERO).await.unwrap().is_empty());
+    router.hold_delivery(Group::Notify, "a", entry).await.unwrap();
+    assert!(router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap().is_empty());
     let _claimed: Vec<String> = client.send(&two_hours_idle).await;
-    assert_eq!(router.take_deliveries("b", 9, Duration::ZERO).await.unwrap().len(), 1);
+    assert_eq!(router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -17,5 +17,6 @@ mod hostile;
 mod jobs;
 mod notices;
 mod redis;
+mod scaling;
 mod server;
 mod support;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sluice_model::alert::{Alert, AlertId, AlertStatus, DeadLetter};
-use sluice_state::{DEAD_LETTERS_MAX, Delivery, StoreError};
+use sluice_state::{DEAD_LETTERS_MAX, Delivery, Group, StoreError};
 
 use crate::fixture::{Fixture, contract};
 use crate::support::{Router, alert};
@@ -49,7 +49,7 @@ async fn every_part_of_an_alert_comes_back(redis: bool) {
     let full = Alert { labels, router: "edge-1".into(), rollout: Some("demo".into()), ..alert("1", "f") };
     router.append_alert(&full, COOLDOWN).await.unwrap();
     assert_eq!(router.alerts(9).await.unwrap(), std::slice::from_ref(&full));
-    assert_eq!(router.take_deliveries("a", 9, Duration::ZERO).await.unwrap()[0].alert, full);
+    assert_eq!(router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap()[0].alert, full);
     let labels = |count: usize| (0..count).map(|n| (n.to_string(), String::new())).collect();
     let most = Alert { labels: labels(32), ..alert("2", "g") };
     assert!(router.append_alert(&most, COOLDOWN).await.is_ok());
@@ -102,20 +102,20 @@ async fn each_alert_goes_to_one_consumer(redis: bool) {
     for n in 0..5 {
         raise(router, &n.to_string()).await;
     }
-    let first = router.take_deliveries("a", 3, Duration::ZERO).await.unwrap();
+    let first = router.take_deliveries(Group::Notify, "a", 3, Duration::ZERO).await.unwrap();
     assert_eq!(ids(&first), ["0", "1", "2"], "oldest first, and those from before anyone asked");
-    let second = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    let second = router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap();
     assert_eq!(ids(&second), ["3", "4"]);
     assert!(first.iter().chain(&second).all(|delivery| delivery.times == 1));
-    assert!(router.take_deliveries("a", 9, Duration::ZERO).await.unwrap().is_empty());
-    assert!(router.take_deliveries("a", 0, Duration::ZERO).await.unwrap().is_empty());
-    let strange = router.take_deliveries("a b", 9, Duration::ZERO).await;
+    assert!(router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap().is_empty());
+    assert!(router.take_deliveries(Group::Notify, "a", 0, Duration::ZERO).await.unwrap().is_empty());
+    let strange = router.take_deliveries(Group::Notify, "a b", 9, Duration::ZERO).await;
     assert!(matches!(strange, Err(StoreError::Invalid(_))));
 }
 
 async fn whoever_waits_is_woken(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis).await;
-    let (taken, ()) = tokio::join!(router.take_deliveries("a", 9, LONG), raise(router, "1"));
+    let (taken, ()) = tokio::join!(router.take_deliveries(Group::Notify, "a", 9, LONG), raise(router, "1"));
     assert_eq!(ids(&taken.unwrap()), ["1"]);
 }
 
@@ -123,26 +123,29 @@ async fn a_delivery_that_was_left_goes_to_another(redis: bool) {
     let fixture = Fixture::with(redis, |config| config.delivery_idle = Duration::ZERO).await;
     let router = &fixture.router;
     raise(router, "1").await;
-    let first = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let first = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     let entry = &*first[0].entry;
-    router.hold_delivery("a", entry).await.unwrap();
-    let second = router.take_deliveries("b", 9, Duration::ZERO).await.unwrap();
+    router.hold_delivery(Group::Notify, "a", entry).await.unwrap();
+    let second = router.take_deliveries(Group::Notify, "b", 9, Duration::ZERO).await.unwrap();
     assert_eq!((&*second[0].entry, second[0].times, &second[0].alert), (entry, 2, &first[0].alert));
-    let late = router.hold_delivery("a", entry).await;
+    let late = router.hold_delivery(Group::Notify, "a", entry).await;
     assert!(matches!(late, Err(StoreError::Fenced(_))), "it is another one's by now: {late:?}");
-    router.hold_delivery("b", entry).await.unwrap();
-    router.finish_delivery(entry).await.unwrap();
-    router.finish_delivery(entry).await.unwrap();
-    assert!(router.take_deliveries("a", 9, Duration::ZERO).await.unwrap().is_empty());
-    assert!(matches!(router.hold_delivery("b", entry).await, Err(StoreError::Fenced(_))), "it is finished");
-    assert!(matches!(router.finish_delivery("x").await, Err(StoreError::Invalid(_))));
+    router.hold_delivery(Group::Notify, "b", entry).await.unwrap();
+    router.finish_delivery(Group::Notify, entry).await.unwrap();
+    router.finish_delivery(Group::Notify, entry).await.unwrap();
+    assert!(router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap().is_empty());
+    assert!(
+        matches!(router.hold_delivery(Group::Notify, "b", entry).await, Err(StoreError::Fenced(_))),
+        "it is finished"
+    );
+    assert!(matches!(router.finish_delivery(Group::Notify, "x").await, Err(StoreError::Invalid(_))));
 }
 
 async fn a_resolved_notice_is_delivered_too(redis: bool) {
     let Fixture { router, .. } = &Fixture::open(redis).await;
     router.keep_firing(&seen("1", "f", 1), KEEP, COOLDOWN).await.unwrap();
     router.resolve_alerts(20_000).await.unwrap();
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     assert_eq!(ids(&taken), ["1", "1-resolved"]);
 }
 
@@ -172,7 +175,7 @@ async fn a_dead_letter_is_replayed_once(redis: bool) {
     assert!(router.replay(&letters[1].entry, "op".into()).await.unwrap());
     assert!(!router.replay(&letters[1].entry, "op".into()).await.unwrap());
     assert_eq!(router.dead_letters(9).await.unwrap(), letters[..1]);
-    let taken = router.take_deliveries("a", 9, Duration::ZERO).await.unwrap();
+    let taken = router.take_deliveries(Group::Notify, "a", 9, Duration::ZERO).await.unwrap();
     assert_eq!(ids(&taken), ["1"]);
     assert!(router.alerts(9).await.unwrap().is_empty() && router.view().alerts.is_empty(), "it is no new alert");
     let logged = router.audit(Some("alert:1"), 9).await.unwrap();
