@@ -8,10 +8,14 @@ use crate::commands;
 
 /// Provisions, configures, deploys to, watches and scales the droplets of a fleet.
 #[derive(Debug, Parser)]
-#[command(name = "sluice-infra", version, after_help = "\
+#[command(
+    name = "sluice-infra",
+    version,
+    after_help = "\
 Start with `sluice-infra init`, then `sluice-infra up`: it plans, asks, applies, configures and says where the edge is.
 
-Exit codes: 0 done, 1 failed, 2 there are changes (plan, drift, --dry-run), 3 done in part, 4 a quota or the budget is in the way, 5 the cloud does not answer.")]
+Exit codes: 0 done, 1 failed, 2 there are changes (plan, drift, --dry-run), 3 done in part, 4 a quota or the budget is in the way, 5 the cloud does not answer."
+)]
 pub(crate) struct Args {
     /// What is common to all commands.
     #[command(flatten)]
@@ -42,6 +46,14 @@ pub(crate) enum Command {
     Agent(commands::agent::Args),
     /// Write a first infra.toml and the routers' folder
     Init(commands::init::Args),
+    /// Bring every machine to what its roles need: Redis, routers, app servers
+    Configure(commands::configure::Args),
+    /// Open a shell on a droplet, or run one command there
+    Ssh(commands::ssh::Args),
+    /// Reach a router's admin API and dashboard, on a port of this machine
+    Tunnel(commands::tunnel::Args),
+    /// Plan, apply and configure: from the file to a fleet that runs
+    Up(commands::up::Args),
     /// Check infra.toml; every fault at once, each with its place
     Validate(commands::validate::Args),
     /// Look whether everything is there that `up` needs: programs, token, names, quota, budget

@@ -6,11 +6,13 @@
 mod args;
 mod clouds;
 mod commands;
+mod configured;
 mod confirm;
 mod context;
 mod deployment;
 mod exit;
 mod handover;
+mod machines;
 mod outcome;
 mod plan_text;
 mod print;

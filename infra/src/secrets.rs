@@ -54,7 +54,12 @@ fn decrypt(file: &AgeFile, folder: &Path) -> anyhow::Result<BTreeMap<String, Str
         Err(error) => return Err(error).context("run age"),
     };
     let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "age cannot open {}: {}", file.file, complaint.lines().next().unwrap_or("no reason said"));
+    ensure!(
+        output.status.success(),
+        "age cannot open {}: {}",
+        file.file,
+        complaint.lines().next().unwrap_or("no reason said")
+    );
     ensure!(output.stdout.len() <= FILE_BYTES_MAX, "{} holds more than {FILE_BYTES_MAX} bytes", file.file);
     // The error of serde_json may quote the text: only its place is said.
     serde_json::from_slice(&output.stdout).map_err(|error| {

@@ -39,6 +39,9 @@ pub struct AgentSecrets {
     pub redis_password: String,
     /// That user.
     pub redis_user: String,
+    /// Password of the user of Redis that the app's own data belongs to: `data-APP`.
+    #[serde(default)]
+    pub app_password: Option<String>,
     /// Deploy key of the fleet (`DeployKey::reveal`): what releases are sealed with. Without it none is taken here.
     #[serde(default)]
     pub deploy_key: Option<String>,
@@ -54,11 +57,24 @@ impl AgentConfig {
     /// URL of the store, with the password: never log it, never put it into argv.
     #[must_use]
     pub fn redis_url(&self, secrets: &AgentSecrets) -> String {
+        self.url_of(&secrets.redis_user, &secrets.redis_password)
+    }
+
+    /// URL of the app's own data, with the password; that of the store where the app has no user of its own.
+    #[must_use]
+    pub fn app_redis_url(&self, secrets: &AgentSecrets) -> String {
+        match (&self.app, &secrets.app_password) {
+            (Some(app), Some(password)) => self.url_of(&format!("data-{}", app.name), password),
+            _ => self.redis_url(secrets),
+        }
+    }
+
+    fn url_of(&self, user: &str, password: &str) -> String {
         let host = match self.redis_address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
         };
         // Letters and digits only (checked where secrets are read), so nothing needs to be escaped.
-        format!("redis://{}:{}@{host}:{}", secrets.redis_user, secrets.redis_password, self.redis_port)
+        format!("redis://{user}:{password}@{host}:{}", self.redis_port)
     }
 }

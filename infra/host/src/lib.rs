@@ -5,6 +5,8 @@
 
 pub mod agent;
 pub mod attestation;
+mod child;
+pub mod converge;
 pub mod init;
 pub mod layout;
 pub mod manifest;

@@ -1,6 +1,6 @@
 //! What is wanted of a machine: resources, in the order in which they are brought about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,13 @@ pub enum Resource {
         owner: String,
         /// Permissions, e.g. 0o755.
         mode: u32,
+    },
+    /// A folder holds nothing but these: what was brought there before and is wanted no more goes. Names that begin with `.` stay.
+    OnlyFiles {
+        /// Its path.
+        folder: String,
+        /// Names of the files and folders that stay.
+        names: BTreeSet<String>,
     },
     /// A file holds this.
     File {

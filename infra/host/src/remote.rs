@@ -14,6 +14,7 @@ use crate::layout::Layout;
 
 pub use quote::{command_line, quoted};
 pub use ssh::{Ssh, SshSettings};
+pub(crate) use upload::is_digest;
 pub use upload::{Digest, sha256_of};
 
 /// What a command left.

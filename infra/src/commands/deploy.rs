@@ -149,10 +149,10 @@ async fn deploy(
     deployment::show(context, &report.droplets)
 }
 
-/// A failed gate is shown with what it printed last.
+/// What a failed gate printed was shown as it came; here is where all of it is.
 fn told(context: &Context, error: DeployError) -> anyhow::Error {
     if let DeployError::Gate { last, .. } = &error {
-        last.iter().for_each(|line| context.say(line));
+        last.iter().next_back().into_iter().for_each(|line| context.say(line));
     }
     error.into()
 }

@@ -3,6 +3,7 @@
 pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod configure;
 pub(crate) mod cost;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
@@ -17,7 +18,10 @@ pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod rollback;
+pub(crate) mod ssh;
 pub(crate) mod status;
+pub(crate) mod tunnel;
+pub(crate) mod up;
 pub(crate) mod validate;
 
 use std::process::ExitCode;
@@ -34,6 +38,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::LocalDroplet(args) => local_droplet::run(&args, &context),
         Command::Apply(args) => apply::run(&args, &context),
         Command::Audit(args) => audit::run(&args, &context),
+        Command::Configure(args) => configure::run(&args, &context),
         Command::Cost(args) => cost::run(&args, &context),
         Command::Destroy(args) => destroy::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
@@ -47,6 +52,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Promote(args) => promote::run(&args, &context),
         Command::Releases(args) => releases::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
+        Command::Ssh(args) => ssh::run(&args, &context),
+        Command::Tunnel(args) => tunnel::run(&args, &context),
+        Command::Up(args) => up::run(&args, &context),
         Command::Validate(args) => validate::run(&args, &context),
     }
 }

@@ -99,7 +99,7 @@ pub(crate) struct Site {
     pub(crate) fleet: Fleet,
     key: DeployKey,
     said: Mutex<Vec<String>>,
-    redis: RedisServer,
+    pub(crate) redis: RedisServer,
     heartbeats: JoinSet<()>,
 }
 

@@ -116,6 +116,7 @@ pub struct Droplet {
     app: App,
     key: Option<DeployKey>,
     redis_url: String,
+    app_redis_url: String,
     init: Box<dyn Init>,
 }
 
@@ -129,8 +130,8 @@ impl Droplet {
         let secrets: AgentSecrets = document(&layout.secrets())?;
         let app = config.app.clone().ok_or(DropletError::NoApp)?;
         let key = secrets.deploy_key.as_deref().and_then(DeployKey::parse);
-        let redis_url = config.redis_url(&secrets);
-        Ok(Self { layout, config, app, key, redis_url, init })
+        let (redis_url, app_redis_url) = (config.redis_url(&secrets), config.app_redis_url(&secrets));
+        Ok(Self { layout, config, app, key, redis_url, app_redis_url, init })
     }
 
     /// The app that runs here.

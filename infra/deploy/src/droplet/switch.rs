@@ -70,12 +70,16 @@ impl Droplet {
         }
         say(&format!("{} is healthy", short(commit)));
         let serving = new.service.clone();
-        self.move_leases(move |releases| {
+        let leased = self.move_leases(move |releases| {
             if let Some(new) = releases.of_service(&serving) {
                 new.standing = Standing::Serving;
             }
-        })
-        .await?;
+        });
+        if let Err(error) = leased.await {
+            self.discard(&new.service).await?;
+            say(&format!("{} was stopped, for no router can learn of it; what served before serves on", short(commit)));
+            return Err(error);
+        }
         let old = self.others(&new.service)?;
         if !old.is_empty() {
             sleep(NOTICE).await;

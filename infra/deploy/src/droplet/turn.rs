@@ -1,7 +1,7 @@
 //! One deploy at a time on a droplet, over both hooks of a push.
 //!
-//! The turn belongs to the process that both hooks are children of, git's receive-pack, and ends with it: nothing has to
-//! be cleaned up after a crash.
+//! The turn belongs to the process that both hooks are children of, git's receive-pack, and to the hook at work, which may
+//! outlive it when a connection breaks off. It ends with them: nothing has to be cleaned up after a crash.
 
 use std::fs::{self, File};
 use std::io;
@@ -34,7 +34,16 @@ pub struct Busy {
 struct Holder {
     who: String,
     since_ms: u64,
+    /// The push, or whoever else deploys.
     process: Identity,
+    /// Who is at work for it.
+    worker: Identity,
+}
+
+impl Holder {
+    fn lives(&self) -> bool {
+        self.process.lives() || self.worker.lives()
+    }
 }
 
 /// A process, as no later one can be.
@@ -59,14 +68,14 @@ impl Turn {
         fs::create_dir_all(file.parent().unwrap_or_else(|| layout.root()))?;
         let lock = File::create(file.with_extension("turn.lock"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
-        let process = ours()?;
+        let (process, worker) = ours()?;
         // What cannot be read was cut off by a crash, and so was who wrote it.
         let before = fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Holder>(&text).ok());
-        if let Some(before) = before.filter(|before| before.process != process && before.process.lives()) {
+        if let Some(before) = before.filter(|before| before.process != process && before.lives()) {
             let since_seconds = now_ms().saturating_sub(before.since_ms) / 1_000;
             return Ok(Err(Busy { who: before.who, since_seconds }));
         }
-        fs::write(&file, serde_json::to_vec(&Holder { who: who.to_owned(), since_ms: now_ms(), process })?)?;
+        fs::write(&file, serde_json::to_vec(&Holder { who: who.to_owned(), since_ms: now_ms(), process, worker })?)?;
         Ok(Ok(Self { file: Some(file) }))
     }
 
@@ -95,18 +104,19 @@ impl Identity {
     }
 }
 
-/// The push that we are a hook of, else this process.
-fn ours() -> io::Result<Identity> {
+/// The push that we are a hook of, else this process; and this process.
+fn ours() -> io::Result<(Identity, Identity)> {
     let own = Process::myself().map_err(io::Error::other)?;
     let mut parent = own.stat().map_err(io::Error::other)?.ppid;
+    let own = Identity::of(&own).ok_or_else(|| io::Error::other("this process is not in /proc"))?;
     for _ancestor in 0..ANCESTORS_MAX {
         let Some(stat) = Process::new(parent).ok().and_then(|process| process.stat().ok()) else { break };
         if stat.comm.starts_with(GIT) {
-            return Ok(Identity { pid: stat.pid, started: stat.starttime });
+            return Ok((Identity { pid: stat.pid, started: stat.starttime }, own));
         }
         parent = stat.ppid;
     }
-    Identity::of(&own).ok_or_else(|| io::Error::other("we are gone"))
+    Ok((own.clone(), own))
 }
 
 #[cfg(test)]
@@ -122,14 +132,18 @@ mod tests {
         let again = Turn::take(&layout, "meow", "release 1").unwrap().unwrap();
         again.pass_on();
         let other = Identity::of(&Process::new(1).unwrap()).unwrap();
-        let holder =
-            |process| serde_json::to_vec(&Holder { who: "release 2 from b".into(), since_ms: 0, process }).unwrap();
-        fs::write(&file, holder(other.clone())).unwrap();
-        let busy = Turn::take(&layout, "meow", "release 3").unwrap().unwrap_err();
-        assert_eq!(busy.who, "release 2 from b");
-        assert!(busy.to_string().contains("release 2 from b is being deployed here since"), "{busy}");
+        let gone = Identity { started: other.started + 1, ..other.clone() };
+        let holder = |process: &Identity, worker: &Identity| {
+            let (process, worker) = (process.clone(), worker.clone());
+            serde_json::to_vec(&Holder { who: "release 2 from b".into(), since_ms: 0, process, worker }).unwrap()
+        };
+        for (process, worker) in [(&other, &gone), (&gone, &other)] {
+            fs::write(&file, holder(process, worker)).unwrap();
+            let busy = Turn::take(&layout, "meow", "release 3").unwrap().unwrap_err();
+            assert!(busy.to_string().starts_with("release 2 from b is being deployed here since"), "{busy}");
+        }
         // The same number, another process.
-        fs::write(&file, holder(Identity { started: other.started + 1, ..other })).unwrap();
+        fs::write(&file, holder(&gone, &gone)).unwrap();
         drop(Turn::take(&layout, "meow", "release 3").unwrap().unwrap());
         fs::write(&file, "{half").unwrap();
         drop(Turn::take(&layout, "meow", "release 3").unwrap().unwrap());

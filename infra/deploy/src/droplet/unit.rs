@@ -85,7 +85,7 @@ impl Droplet {
             ("droplet", config.droplet.clone()),
             ("redis_address", config.redis_address.to_string()),
             ("redis_port", config.redis_port.to_string()),
-            ("redis_url", self.redis_url.clone()),
+            ("redis_url", self.app_redis_url.clone()),
             ("fleet", config.fleet.clone()),
             ("shared", self.layout.shared(&self.app.name).display().to_string()),
         ])

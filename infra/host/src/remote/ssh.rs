@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, Command};
+use tokio::io::AsyncRead;
+use tokio::process::Command;
 
 use super::quote::{command_line, quoted};
 use super::{Output, Remote, RemoteError, upload};
+use crate::child::{converse, last_line};
 use crate::layout::Layout;
 
 /// Longest wait for a connection.
@@ -24,8 +25,6 @@ const ALIVE_COUNT: u32 = 3;
 const SHARED_SECONDS: u32 = 10;
 /// Longest that one command may take: packages of a slow mirror are installed by one.
 const COMMAND_TIME_MAX: Duration = Duration::from_secs(15 * 60);
-/// Most of each stream that is kept; what comes after it is read and dropped, so that the command can end.
-const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 /// What ssh itself ends with when it did not get through (ssh(1), EXIT STATUS).
 const SSH_FAILED: i32 = 255;
 
@@ -130,7 +129,8 @@ impl Ssh {
     }
 
     /// What the shell there reads. The root goes along, so that programs of ours find it whatever sshd sets.
-    fn line(&self, arguments: &[&str]) -> OsString {
+    #[must_use]
+    pub fn line(&self, arguments: &[&str]) -> OsString {
         let words = command_line(arguments);
         if self.layout.root() == Path::new("/") {
             return words.into();
@@ -186,42 +186,6 @@ fn shown(arguments: &[&str]) -> String {
     arguments.iter().take(2).copied().collect::<Vec<_>>().join(" ")
 }
 
-fn last_line(text: &str) -> String {
-    text.trim_end().lines().next_back().unwrap_or("no reason given").trim().to_owned()
-}
-
-/// Feeds it and reads both its streams at the same time: a full pipe in either direction would be a standstill.
-async fn converse(mut child: Child, input: &mut (dyn AsyncRead + Send + Unpin)) -> std::io::Result<Output> {
-    let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feeding = async {
-        let Some(mut stdin) = stdin else { return Ok(()) };
-        let fed = tokio::io::copy(input, &mut stdin).await.map(drop);
-        match fed.and(stdin.shutdown().await) {
-            // It ended without reading all: its status says why.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            other => other,
-        }
-    };
-    let (fed, stdout, stderr) = tokio::join!(feeding, bounded(stdout), bounded(stderr));
-    fed?;
-    let status = child.wait().await?;
-    Ok(Output {
-        status: status.code().unwrap_or(SSH_FAILED),
-        stdout: stdout?,
-        stderr: String::from_utf8_lossy(&stderr?).into_owned(),
-    })
-}
-
-/// The first [`OUTPUT_BYTES_MAX`] of a stream, which is read to its end.
-async fn bounded(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
-    let Some(mut stream) = stream else { return Ok(Vec::new()) };
-    let mut kept = Vec::new();
-    let bytes_max = u64::try_from(OUTPUT_BYTES_MAX).unwrap_or(u64::MAX);
-    (&mut stream).take(bytes_max).read_to_end(&mut kept).await?;
-    tokio::io::copy(&mut stream, &mut tokio::io::sink()).await?;
-    Ok(kept)
-}
-
 #[async_trait]
 impl Remote for Ssh {
     fn name(&self) -> &str {
@@ -273,17 +237,6 @@ mod tests {
         for host in ["-oProxyCommand=reboot", "", "a b", "a;b"] {
             let hostile = SshSettings { host: host.into(), ..settings() };
             assert!(matches!(Ssh::new(hostile), Err(RemoteError::Away { .. })), "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn output_is_kept_up_to_its_bound_and_read_to_its_end() {
-        for (bytes, kept) in [(OUTPUT_BYTES_MAX, OUTPUT_BYTES_MAX), (OUTPUT_BYTES_MAX + 1, OUTPUT_BYTES_MAX)] {
-            let mut command = Command::new("head");
-            command.arg("-c").arg(bytes.to_string()).arg("/dev/zero");
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-            let output = converse(command.spawn().unwrap(), &mut tokio::io::empty()).await.unwrap();
-            assert_eq!((output.status, output.stdout.len()), (0, kept));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sluice_infra_deploy::droplet::DropletError;
 
-use super::receive::droplet;
+use super::receive::{droplet, say};
 use crate::runtime::block_on;
 
 /// As typed.
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let left = droplet.drain(args.wait_seconds.map(Duration::from_secs)).await?;
         if left > 0 {
-            tracing::warn!(connections = left, "the wait is over and connections still stand");
+            say(&format!("the wait is over, and {left} connections still stand"));
         }
         Ok(())
     })?;

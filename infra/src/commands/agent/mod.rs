@@ -1,5 +1,6 @@
 //! `agent`: what runs on a droplet itself, started by git's hooks, by ssh, or as a service. Nobody types it.
 
+pub(crate) mod converge;
 pub(crate) mod drain;
 pub(crate) mod receive;
 pub(crate) mod release;
@@ -19,6 +20,8 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Bring this machine to the state that the manifest on standard input describes
+    Converge(converge::Args),
     /// Take a push or refuse it: the pre-receive hook
     Receive(receive::Args),
     /// Release what was pushed: the post-receive hook; or go back, or say what runs
@@ -30,8 +33,9 @@ enum What {
 }
 
 /// Does what was typed.
-pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match &args.what {
+        What::Converge(args) => converge::run(args, context),
         What::Receive(args) => receive::run(args),
         What::Release(args) => release::run(args),
         What::Drain(args) => drain::run(args),

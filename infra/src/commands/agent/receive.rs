@@ -1,6 +1,6 @@
 //! `agent receive`: the pre-receive hook of a droplet. What it refuses leaves no trace.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
@@ -46,4 +46,9 @@ pub(super) fn droplet(app: Option<&str>) -> anyhow::Result<Droplet> {
         "`{runs}` runs on this droplet; `sluice-infra configure` renews its hooks"
     );
     Ok(droplet)
+}
+
+/// A line for who pushes, or asks over ssh. If they are gone, the work goes on.
+pub(super) fn say(line: &str) {
+    let _gone = writeln!(std::io::stderr(), "{line}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use sluice_infra_deploy::droplet::Droplet;
 use tokio::time::sleep;
 
-use super::receive::{droplet, updates};
+use super::receive::{droplet, say, updates};
 use crate::print;
 use crate::runtime::block_on;
 
@@ -51,9 +51,7 @@ struct Other {
 }
 
 /// Does it; who pushes reads stderr.
-#[expect(clippy::print_stderr, reason = "git and ssh show it to who waits for the outcome")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let say = |line: &str| eprintln!("{line}");
     let Args { app, other, follow } = args;
     let droplet = droplet(app.as_deref())?;
     block_on(async {

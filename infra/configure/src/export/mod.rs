@@ -1,0 +1,1 @@
+//! The same manifests for other tools.

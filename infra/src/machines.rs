@@ -1,0 +1,47 @@
+//! The machines of a fleet, as ssh reaches them.
+
+use std::process::Command;
+
+use anyhow::{Context as _, bail};
+use sluice_infra_cloud::Droplet;
+use sluice_infra_host::Ssh;
+use sluice_infra_plan::tags;
+use sluice_infra_spec::Role;
+
+use crate::session::Session;
+
+/// An ssh to there that the user has in the foreground; the destination is still to come. It has a connection of its own, since it
+/// outlives `ssh`.
+pub(crate) fn foreground(ssh: &Ssh) -> Command {
+    let mut command = Command::new("ssh");
+    // The first value that ssh is told counts.
+    command.args(["-S", "none"]).args(ssh.options());
+    command
+}
+
+/// The droplet of this name; what follows the fleet's name in it is enough, if it is one's alone.
+///
+/// # Errors
+/// If there is none, or several.
+pub(crate) async fn named(session: &Session, name: &str) -> anyhow::Result<Droplet> {
+    let droplets = session.cloud.droplets(&tags::fleet(&session.spec.fleet)).await?;
+    let names: Vec<String> = droplets.iter().map(|droplet| droplet.name.clone()).collect();
+    let short = format!("{}-{name}", session.spec.fleet);
+    let is_meant = |droplet: &&Droplet| droplet.name == name || droplet.name.starts_with(&short);
+    let meant: Vec<&Droplet> = droplets.iter().filter(is_meant).collect();
+    match meant.as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => bail!("no droplet is named {name}; there are: {}", names.join(", ")),
+        [..] => bail!("{name} is the beginning of several: {}", names.join(", ")),
+    }
+}
+
+/// A droplet with this role: the first by name.
+///
+/// # Errors
+/// If there is none.
+pub(crate) async fn with_role(session: &Session, role: Role) -> anyhow::Result<Droplet> {
+    let droplets = session.cloud.droplets(&tags::role(&session.spec.fleet, role)).await?;
+    let first = droplets.into_iter().min_by(|one, other| one.name.cmp(&other.name));
+    first.with_context(|| format!("no droplet has the role `{}`: run `sluice-infra up`", role.as_str()))
+}
