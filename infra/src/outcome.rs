@@ -46,7 +46,9 @@ pub(crate) fn code(outcome: &Outcome) -> ExitCode {
     match first.fault {
         FaultKind::Budget | FaultKind::Quota => exit::QUOTA.into(),
         FaultKind::Away => exit::CLOUD_AWAY.into(),
-        FaultKind::Refused | FaultKind::Late | FaultKind::Skipped | FaultKind::Ours => ExitCode::FAILURE,
+        FaultKind::Refused | FaultKind::Late | FaultKind::NotServing | FaultKind::Skipped | FaultKind::Ours => {
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the cloud has of a fleet, read once: the droplets and firewalls that a plan starts from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sluice_infra_cloud::{Cloud, CloudError, Droplet, DropletId, Firewall};
@@ -20,8 +20,8 @@ pub struct Observed {
     pub droplets_max: Option<u32>,
     /// False if the cloud takes firewalls down but does not enforce them.
     pub enforces_firewalls: bool,
-    /// Droplets whose replacement stands already: an interrupted apply left them behind.
-    pub superseded: BTreeSet<DropletId>,
+    /// Droplets whose replacement stands already, and which one that is: an interrupted apply left them behind.
+    pub superseded: BTreeMap<DropletId, DropletId>,
 }
 
 /// A droplet, with what its tags say; where they were taken off, what our own state remembers.
@@ -114,7 +114,7 @@ pub async fn observe(cloud: &dyn Cloud, spec: &Spec, state: &State) -> Result<Ob
         firewalls,
         droplets_max: Some(cloud.account().await.map_err(failed)?.droplets_max),
         enforces_firewalls: cloud.enforces_firewalls(),
-        superseded: superseded.into_values().collect(),
+        superseded: superseded.into_iter().map(|(new, old)| (old, new)).collect(),
     })
 }
 

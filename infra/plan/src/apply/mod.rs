@@ -106,6 +106,8 @@ pub enum FaultKind {
     Refused,
     /// It did not get ready in time.
     Late,
+    /// It stands and does not serve.
+    NotServing,
     /// It was left alone, because something before it failed.
     Skipped,
     /// Our own state or machine is at fault.
@@ -124,6 +126,9 @@ pub(crate) enum Fault {
     /// A droplet did not get ready, again and again.
     #[error("{0}")]
     Late(String),
+    /// Droplets stand and do not serve.
+    #[error("{0}")]
+    NotServing(String),
     /// The budget has no room.
     #[error("{0}")]
     Budget(String),
@@ -147,6 +152,7 @@ impl Fault {
             },
             Self::State(_) => FaultKind::Ours,
             Self::Late(_) => FaultKind::Late,
+            Self::NotServing(_) => FaultKind::NotServing,
             Self::Budget(_) => FaultKind::Budget,
             Self::Skipped(_) => FaultKind::Skipped,
         }
@@ -162,6 +168,7 @@ impl FaultKind {
             Self::Away => "apply again: what was asked for and may exist is found by its tag",
             Self::Refused => "put infra.toml or the token right; then apply again",
             Self::Late => "apply again; if it stays so, try another size or region",
+            Self::NotServing => "put it right and run it again: nothing left, the droplets of before serve on",
             Self::Skipped => "apply again once the rest is put right",
             Self::Ours => "put this machine right; then apply again",
         }

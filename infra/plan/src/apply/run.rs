@@ -54,18 +54,16 @@ impl Provisioner {
         } else {
             departures(plan).into_iter().chain(replaced(plan)).collect()
         };
-        if outcome.created.is_empty() {
-            self.delete_all(&leaving, handover, &failed_pools, &mut outcome).await;
-        } else {
-            match handover.arrived(&outcome.created).await {
-                Ok(()) => self.delete_all(&leaving, handover, &failed_pools, &mut outcome).await,
-                Err(reason) => {
-                    outcome.failures.push(Failure::new(&plan.fleet, "hand over", &Fault::Late(reason)));
-                    let pools = leaving.iter().map(|departure| departure.pool.to_owned()).collect();
-                    self.delete_all(&leaving, handover, &pools, &mut outcome).await;
-                }
+        let arrived: Vec<Droplet> = outcome.created.iter().chain(successors(observed, plan)).cloned().collect();
+        let handed_over = if arrived.is_empty() { Ok(()) } else { handover.arrived(&arrived).await };
+        let staying = match handed_over {
+            Ok(()) => failed_pools,
+            Err(reason) => {
+                outcome.failures.push(Failure::new(&plan.fleet, "hand over", &Fault::NotServing(reason)));
+                leaving.iter().map(|departure| departure.pool.to_owned()).collect()
             }
-        }
+        };
+        self.delete_all(&leaving, handover, &staying, &mut outcome).await;
         self.delete_firewalls(plan, &mut outcome).await;
         outcome
     }
@@ -168,6 +166,16 @@ impl Provisioner {
             }
         }
     }
+}
+
+/// What an interrupted run made in place of something that still stands: it may not serve yet.
+fn successors<'o>(observed: &'o Observed, plan: &Plan) -> impl Iterator<Item = &'o Droplet> {
+    let superseded = plan.steps.iter().filter_map(|step| match step {
+        Step::Delete { id, reason: Reason::Superseded, .. } => observed.superseded.get(id),
+        _ => None,
+    });
+    let ids: BTreeSet<&DropletId> = superseded.collect();
+    observed.droplets.iter().map(|seen| &seen.droplet).filter(move |droplet| ids.contains(&droplet.id))
 }
 
 fn take_in(droplet: Result<Droplet, Fault>, pool: &str, outcome: &mut Outcome, failed: &mut BTreeSet<String>) {

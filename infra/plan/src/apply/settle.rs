@@ -52,7 +52,7 @@ impl SettleError {
         match fault {
             Fault::Cloud(source) => Self::Cloud { kind, name, source },
             Fault::State(source) => Self::State(source),
-            Fault::Late(_) | Fault::Budget(_) | Fault::Skipped(_) => {
+            Fault::Late(_) | Fault::NotServing(_) | Fault::Budget(_) | Fault::Skipped(_) => {
                 Self::Late { kind, name, reason: fault.to_string() }
             }
         }

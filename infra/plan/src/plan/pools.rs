@@ -20,7 +20,7 @@ pub(super) fn plan(spec: &Spec, user_data: &UserData, observed: &Observed, price
         match seen.pool.as_deref() {
             None => made.unknown.push(keep(seen)),
             Some(_) if duplicates.contains(id) => deletes.push(delete(seen, Reason::Duplicate, prices)),
-            Some(_) if observed.superseded.contains(id) => deletes.push(delete(seen, Reason::Superseded, prices)),
+            Some(_) if observed.superseded.contains_key(id) => deletes.push(delete(seen, Reason::Superseded, prices)),
             Some(pool) if spec.pool(pool).is_none() => deletes.push(delete(seen, Reason::PoolGone, prices)),
             Some(pool) => members.entry(pool).or_default().push(seen),
         }

@@ -288,7 +288,7 @@ fn duplicates_and_what_was_replaced_already_go() {
     observed.droplets.push(twin);
     let mut old = droplet_of(&spec, &spec.pools[1], "old");
     old.droplet.size = "s-2vcpu-4gb".to_owned();
-    observed.superseded.insert(old.droplet.id.clone());
+    observed.superseded.insert(old.droplet.id.clone(), DropletId("app-1".to_owned()));
     observed.droplets.push(old);
     let plan = planned(&spec, &observed);
     let gone: Vec<(&str, Reason)> = plan

@@ -101,8 +101,14 @@ async fn without_a_successor_nothing_leaves() {
     let (observed, plan) = provisioner.plan().await.unwrap();
     let refusing = Refusing::default();
     let outcome = provisioner.apply(&observed, &plan, &refusing).await;
-    assert_eq!(faults(&outcome), [FaultKind::Late, FaultKind::Skipped]);
+    assert_eq!(faults(&outcome), [FaultKind::NotServing, FaultKind::Skipped]);
     assert_eq!(*refusing.0.lock().unwrap(), ["1 arrived"]);
+    assert_eq!(fleet.cloud.billed().len(), 3);
+    // Run again, it is asked again: the new one stood before, and never served.
+    let (observed, plan) = provisioner.plan().await.unwrap();
+    let outcome = provisioner.apply(&observed, &plan, &refusing).await;
+    assert_eq!(faults(&outcome), [FaultKind::NotServing, FaultKind::Skipped]);
+    assert_eq!(*refusing.0.lock().unwrap(), ["1 arrived", "1 arrived"]);
     assert_eq!(fleet.cloud.billed().len(), 3);
     // The next run knows which of the two is the old one.
     let (_, outcome) = fleet.apply(&spec(1, "s-1vcpu-2gb", None)).await;
