@@ -24,7 +24,7 @@ struct Body {
     request_id: Option<String>,
 }
 
-/// What an error status means for this call. `again_in` is what the headers say of waiting.
+/// What an error status means for this call. `again_in` is how long a 429 holds.
 pub(super) fn of_status(
     cloud: &'static str,
     call: &Call,
@@ -32,15 +32,13 @@ pub(super) fn of_status(
     body: &[u8],
     again_in: Option<Duration>,
 ) -> CloudError {
-    /// A 429 that does not say how long: DigitalOcean's burst window is a minute.
-    const AGAIN_IN: Duration = Duration::from_secs(60);
     let Body { id, message, request_id } = serde_json::from_slice(body).unwrap_or_default();
     let what = if message.is_empty() { id } else { message };
     let text = what.to_lowercase();
     let message = readable(&format!("{}: {} {what}", call.shown(), status.as_u16()));
     let request_id = request_id.map(|id| readable(&id));
     match status.as_u16() {
-        429 => CloudError::RateLimited { after: again_in.unwrap_or(AGAIN_IN) },
+        429 => CloudError::RateLimited { after: again_in.unwrap_or_default() },
         401 => CloudError::Unauthorized { cloud, message },
         403 if is_busy(&text) => CloudError::Transient { message },
         403 => CloudError::Unauthorized { cloud, message },

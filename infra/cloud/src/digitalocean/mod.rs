@@ -1,7 +1,7 @@
 //! A thin client of DigitalOcean's API v2: the calls that Sluice needs, typed, and no others.
 //!
-//! A call is described in [`call`], sent once by [`transport`] under the limits of [`pace`], judged by [`fault`], and, if it
-//! only reads, sent again by [`again`]; `pages` follows listings. Never in here: a write that is repeated after an unclear
+//! A call is described in `call`, sent once by `transport` under the limits of `pace`, judged by `fault`, and, if it only
+//! reads, sent again by `again`; `pages` follows listings. Never in here: a write that is repeated after an unclear
 //! end, a redirect or page link that is followed to another host, the token outside the `Authorization` header.
 
 mod again;

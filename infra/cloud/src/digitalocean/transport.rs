@@ -22,6 +22,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest wait for our turn: the burst window. Whoever must wait for the hour is told so.
 pub(super) const TURN_MAX: Duration = Duration::from_secs(61);
+/// How long a 429 holds that does not say it: DigitalOcean's burst window is a minute.
+const AGAIN_IN: Duration = Duration::from_secs(60);
 /// How we call ourselves.
 const USER_AGENT: &str = concat!("sluice-infra/", env!("CARGO_PKG_VERSION"));
 
@@ -127,11 +129,9 @@ impl Transport {
             return None;
         }
         // Only a burst says `retry-after`; the hour says when its oldest request expires.
-        let after = number(headers, "retry-after").map(Duration::from_secs).or(reset).map(|after| after.min(HOUR));
-        if let Some(after) = after {
-            self.pace().shut(now, after);
-        }
-        after
+        let after = number(headers, "retry-after").map(Duration::from_secs).or(reset).unwrap_or(AGAIN_IN).min(HOUR);
+        self.pace().shut(now, after);
+        Some(after)
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {

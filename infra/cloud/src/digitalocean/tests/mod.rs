@@ -62,6 +62,8 @@ async fn a_creation_that_was_refused_is_clear() {
     assert!(matches!(creation(Step::Half(401, full.into())).await, Err(CloudError::Unauthorized { .. })));
     let storm = creation(Step::Answer(429, "retry-after: 9\r\n".into(), String::new())).await;
     assert!(matches!(storm, Err(CloudError::RateLimited { after }) if after == Duration::from_secs(9)));
+    let storm = creation(answer(429, "")).await;
+    assert!(matches!(storm, Err(CloudError::RateLimited { after }) if after == Duration::from_secs(60)));
     assert!(matches!(creation(answer(404, "{}")).await, Err(CloudError::Invalid { .. })));
 }
 
