@@ -120,7 +120,26 @@ async fn an_unhealthy_release_is_taken_back_and_production_is_not_asked() -> Res
     assert!(said.contains("[test-canary-0]   my foot hurts"), "its log is shown: {said}");
     assert_eq!(site.served()?, [good.clone(), good], "what served before serves on");
     site.edit("server.js", "console.log('my foot hurts'); process.exit(7); ", "")?;
-    site.release("Mend").await?;
+    site.commit("Mend").await?;
+    let mended = site.deploy_as("ann", "HEAD", true).await?;
+    assert_eq!(mended.droplets[0].outcome, TargetOutcome::Serves, "{}", site.said());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_away_leaves_what_serves() -> Result<()> {
+    let mut site = Site::start(&["stable"]).await?;
+    let first = site.release("One").await?;
+    let load = Load::start(&site.edge());
+    load.answers(ANSWERS).await;
+    site.redis.kill().await?;
+    site.commit("Two").await?;
+    let report = site.deploy().await?;
+    let reason = failure(&report.droplets[0].outcome)?;
+    assert!(reason.contains("the store did not take the lease"), "{reason}");
+    assert_eq!(site.served()?, [first], "what served before serves on");
+    load.answers(ANSWERS).await;
+    println!("a deploy without a store: {} requests, 0 failed", load.finish().await?);
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{droplets, javascript, oracles, plugins, say, smtp};
+use crate::{droplets, javascript, oracles, plugins, pydo, say, smtp};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -21,7 +21,8 @@ const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
 const LONG_TESTS: &str = "long::";
 /// Programs that some tests need, and what the names of those tests begin with. Without one they are skipped, and said to
 /// be; under CI that is a failure.
-const OPTIONAL: [(&Program, &str); 2] = [(&CHROMEDRIVER, "browser::"), (&PROMTOOL, "observe::promtool")];
+const OPTIONAL: [(&Program, &str); 3] =
+    [(&CHROMEDRIVER, "browser::"), (&PROMTOOL, "observe::promtool"), (&javascript::NPM, "infra_deploy::")];
 
 /// Tests of the example plugin in JavaScript.
 const JAVASCRIPT_TESTS: &str = "plugin_javascript::";
@@ -105,6 +106,14 @@ fn look_for_what_some_tests_need(workspace: &Workspace) -> Result<Vec<Optional>>
         tests: smtp::TESTS,
         install: format!("`{}`", smtp::INSTALL),
         path: optional(smtp::python(workspace))?,
+    });
+    say::step("looking for DigitalOcean's Python client");
+    found.push(Optional {
+        name: "pydo",
+        variable: pydo::VARIABLE,
+        tests: pydo::TESTS,
+        install: format!("`{}`", pydo::INSTALL),
+        path: optional(pydo::python(workspace))?,
     });
     say::step("looking for what droplets of the local cloud need");
     found.push(Optional {
