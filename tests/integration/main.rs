@@ -19,6 +19,7 @@ mod hostile;
 mod hostile_files;
 mod hostile_plugins;
 mod infra_deploy;
+mod infra_doctor;
 mod infra_plan;
 mod init;
 mod large_sets;
