@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
 use serde_json::Value;
 use sluice_infra_cloud::{Cloud as _, CreateDroplet, LocalCloud, LocalNetwork, LocalSettings};
 use sluice_tests::fleet::{Ended, Fleet};
@@ -132,24 +133,29 @@ async fn infra_plan_killed_in_the_middle_it_goes_on() -> Result<()> {
     }
 }
 
+/// Kills an apply at this step of its journal, and lets the program go on. False if it came to its end before.
+async fn killed_at(step: usize) -> Result<bool> {
+    // One app droplet less: fewer steps.
+    let fleet = fleet(&INFRA.replace("count = 2", "count = 1"))?;
+    let killed = steps::apply_until(fleet.folder(), step).await.with_context(|| format!("step {step}"))?;
+    fleet.succeeds(&["apply", "--yes"]).await.with_context(|| format!("killed at step {step}"))?;
+    assert_eq!((fleet.droplets()?.len(), operations(&fleet)?.len()), (2, 2), "killed at step {step}");
+    let journal: Value = serde_json::from_str(&fleet.succeeds(&["audit", "--journal", "--json"]).await?)?;
+    let open = |operation: &&Value| operation["stage"] == "intended" || operation["stage"] == "sent";
+    let operations = journal.as_array().context("a list")?;
+    assert_eq!(operations.iter().filter(open).count(), 0, "killed at step {step}: {journal}");
+    Ok(killed)
+}
+
 #[tokio::test]
 async fn infra_plan_killed_at_any_step_of_its_journal_it_goes_on() -> Result<()> {
-    // One app droplet less: 18 steps.
-    let small = INFRA.replace("count = 2", "count = 1");
-    for step in 1.. {
-        let fleet = fleet(&small)?;
-        let killed = steps::apply_until(fleet.folder(), step).await.with_context(|| format!("step {step}"))?;
-        fleet.succeeds(&["apply", "--yes"]).await.with_context(|| format!("killed at step {step}"))?;
-        assert_eq!((fleet.droplets()?.len(), operations(&fleet)?.len()), (2, 2), "killed at step {step}");
-        let journal: Value = serde_json::from_str(&fleet.succeeds(&["audit", "--journal", "--json"]).await?)?;
-        let open = |operation: &&Value| operation["stage"] == "intended" || operation["stage"] == "sent";
-        let operations = journal.as_array().context("a list")?;
-        assert_eq!(operations.iter().filter(open).count(), 0, "killed at step {step}: {journal}");
-        if !killed {
-            ensure!(step > 12, "only {step} steps");
-            break;
-        }
+    /// Fleets side by side, each with a cloud of its own.
+    const AT_ONCE: usize = 4;
+    let mut step = 1;
+    while try_join_all((step..step + AT_ONCE).map(killed_at)).await?.into_iter().all(|killed| killed) {
+        step += AT_ONCE;
     }
+    ensure!(step + AT_ONCE > 12, "only {step} steps");
     Ok(())
 }
 
@@ -214,6 +220,32 @@ async fn infra_plan_what_nothing_wants_is_collected() -> Result<()> {
     assert_eq!(fleet.run(&["gc"]).await?.code, 1, "nobody can be asked");
     fleet.succeeds(&["gc", "--yes"]).await?;
     assert_eq!((fleet.droplets()?.len(), operations(&fleet)?.len()), (3, 3));
+    Ok(())
+}
+
+#[tokio::test]
+async fn infra_plan_a_cloud_that_is_away_is_said_and_the_token_is_not() -> Result<()> {
+    const TOKEN: &str = "canary-0f9e8d7c6b5a";
+    // Nobody listens where somebody did a moment ago.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    let cloud =
+        format!("[cloud]\nkind = \"digitalocean\"\nurl = \"http://{address}\"\ntoken = {{ env = \"TOKEN\" }}\n");
+    let fleet = fleet(&format!("{INFRA}\n{cloud}"))?.env("TOKEN", TOKEN);
+    for command in
+        [&["plan"][..], &["apply", "--yes"], &["apply", "--yes", "--json"], &["destroy", "--yes"], &["status"]]
+    {
+        let ended = fleet.run(command).await?;
+        assert_eq!(ended.code, 5, "{command:?}: {ended:?}");
+        assert!(ended.stderr.contains("digitalocean"), "{command:?}: {ended:?}");
+        assert!(!format!("{}{}", ended.stdout, ended.stderr).contains(TOKEN), "{command:?}: {ended:?}");
+    }
+    for entry in std::fs::read_dir(fleet.folder().join(".sluice-infra"))? {
+        let path = entry?.path();
+        if path.is_file() {
+            let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
+            assert!(!text.contains(TOKEN), "{}", path.display());
+        }
+    }
     Ok(())
 }
 
