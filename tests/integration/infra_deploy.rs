@@ -295,6 +295,22 @@ async fn a_commit_is_all_it_takes() -> Result<()> {
     Ok(())
 }
 
+/// The same where a team pushes to: the outcome is shown to who pushes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_push_to_a_bare_repository_is_all_it_takes() -> Result<()> {
+    let site = Site::start(&["canary"]).await?;
+    let bare = site.fleet.folder().join("team.git").display().to_string();
+    site.git(&["init", "--quiet", "--bare", "--initial-branch=main", &bare]).await?;
+    site.fleet.succeeds(&["deploy", "init", &bare]).await?;
+    let topic = site.git_shows(&["push", &bare, "HEAD:refs/heads/topic"]).await?;
+    assert!(!topic.contains("[test]"), "another branch: {topic}");
+    let shown = site.git_shows(&["push", &bare, "HEAD:refs/heads/main"]).await?;
+    let commit = site.git(&["rev-parse", "HEAD"]).await?;
+    assert!(shown.contains("remote: [test] passed in") && shown.contains("remote: [test-canary-0] "), "{shown}");
+    assert_eq!(site.served()?, [commit]);
+    Ok(())
+}
+
 /// The second app of the demo: what a Node app goes through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_app_goes_through_npm_and_eslint() -> Result<()> {
