@@ -1,4 +1,5 @@
-//! What a user sees while a plan is carried out: a bar per droplet on a terminal, plain lines otherwise, JSON lines for scripts.
+//! What a user sees while a plan is carried out: a bar per droplet on a terminal, plain lines otherwise, JSON lines
+//! for scripts.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;

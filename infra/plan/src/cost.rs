@@ -1,7 +1,7 @@
 //! What a fleet costs: per pool, in a month, and so far in this one.
 //!
-//! Billing as DigitalOcean has it since 2026: by the second, at least a cent per droplet, and never more than the price of the month. Powered-off droplets are
-//! billed like others.
+//! Billing as DigitalOcean has it since 2026: by the second, at least a cent per droplet, and never more than the
+//! price of the month. Powered-off droplets are billed like others.
 
 use std::collections::BTreeMap;
 

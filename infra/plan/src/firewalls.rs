@@ -1,4 +1,5 @@
-//! The firewalls of a fleet: one per pool, so that nothing but a router reaches an app, and the gate cannot be gone around.
+//! The firewalls of a fleet: one per pool, so that nothing but a router reaches an app, and the gate cannot be gone
+//! around.
 
 use sluice_infra_cloud::{Firewall, FirewallRule, Protocol, Source};
 use sluice_infra_spec::{App, Pool, Role, Spec};
@@ -57,7 +58,8 @@ fn everyone() -> Vec<Source> {
     vec![Source::Range("0.0.0.0/0".to_owned()), Source::Range("::/0".to_owned())]
 }
 
-/// The same firewall without its identity, in an order that does not depend on the cloud's: two that mean the same are equal.
+/// The same firewall without its identity, in an order that does not depend on the cloud's: two that mean the same
+/// are equal.
 #[must_use]
 pub fn in_normal_form(firewall: &Firewall) -> Firewall {
     let mut normal = Firewall { id: String::new(), ..firewall.clone() };

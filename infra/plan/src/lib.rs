@@ -3,7 +3,8 @@
 //! [`plan()`] is pure: what the file wants, what the cloud has, what sizes cost -> steps, price and risks. [`apply`]
 //! carries a plan out: every call that costs money is written into the journal of [`state`] before it is sent, under a
 //! name and a tag of its own, so that an unclear answer or a killed process is settled by looking, never by asking
-//! twice. [`drift`], [`gc`] and [`cost`] compare without changing anything. Nothing here prints, asks or reads a secret.
+//! twice. [`drift`], [`gc`] and [`cost`] compare without changing anything. Nothing here prints, asks or reads a
+//! secret.
 
 pub mod apply;
 pub mod cost;

@@ -74,8 +74,8 @@ pub enum ObserveError {
     State(#[from] StateError),
 }
 
-/// Reads the fleet: by tag, and by id what we know and did not find by tag. A listing may lag behind both ways; what we made
-/// and what we saw gone is not taken from it.
+/// Reads the fleet: by tag, and by id what we know and did not find by tag. A listing may lag behind both ways; what
+/// we made and what we saw gone is not taken from it.
 ///
 /// # Errors
 /// [`ObserveError`]

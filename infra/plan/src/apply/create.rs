@@ -65,7 +65,8 @@ impl Provisioner {
         Ok(operation)
     }
 
-    /// Sends the intent until the cloud has it. An unclear answer is followed by a look, and only then by the same again.
+    /// Sends the intent until the cloud has it. An unclear answer is followed by a look, and only then by the same
+    /// again.
     async fn send_create(
         &self,
         operation: &Operation,

@@ -9,8 +9,8 @@ use crate::plan::{Prices, usd, wanted};
 impl Provisioner {
     /// Makes so many droplets of a pool, and returns once they are active or failed. They are not configured.
     ///
-    /// For a controller: on [`Self::fenced`]. It asks for what is missing each tick anew, so it calls [`Self::settle`] once, when
-    /// it begins to lead.
+    /// For a controller: on [`Self::fenced`]. It asks for what is missing each tick anew, so it calls
+    /// [`Self::settle`] once, when it begins to lead.
     pub async fn grow(&self, pool: &str, droplets: u32) -> Outcome {
         let mut outcome = Outcome::default();
         if let Err(fault) = self.try_grow(pool, droplets, &mut outcome).await {

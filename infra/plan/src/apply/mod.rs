@@ -1,7 +1,8 @@
 //! Carries a plan out. Each call is in the journal before it is sent, and what is unclear is settled by looking.
 //!
-//! In order of reading: `run` (the order of steps), `create`, `delete`, `idempotent` (firewalls and keys), `settle` (what an
-//! interrupted run left open), `stock` (what is remembered of the fleet), `fleet` (what the controller asks for), `destroy`.
+//! In order of reading: `run` (the order of steps), `create`, `delete`, `idempotent` (firewalls and keys), `settle`
+//! (what an interrupted run left open), `stock` (what is remembered of the fleet), `fleet` (what the controller asks
+//! for), `destroy`.
 
 mod create;
 mod delete;
@@ -223,7 +224,8 @@ impl Provisioner {
         Self { cloud, state, spec, user_data, public_key, pace, events, fence: None }
     }
 
-    /// The same for the leader with this token: what it intends carries the token, and is refused once a newer leader has acted.
+    /// The same for the leader with this token: what it intends carries the token, and is refused once a newer leader
+    /// has acted.
     #[must_use]
     pub fn fenced(&self, fence: u64) -> Self {
         Self { fence: Some(fence), ..self.clone() }

@@ -29,8 +29,8 @@ pub(super) const ATTEMPTS_MAX: u32 = 2;
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 impl Pace {
-    /// `DigitalOcean`: 250 requests in a minute are allowed, droplets boot in about a minute, deletions show after another
-    /// one. Eight droplets, looked at every three seconds, take 160 of the 250.
+    /// `DigitalOcean`: 250 requests in a minute are allowed, droplets boot in about a minute, deletions show after
+    /// another one. Eight droplets, looked at every three seconds, take 160 of the 250.
     pub const DIGITALOCEAN: Self = Self {
         poll: Duration::from_secs(3),
         active_deadline: Duration::from_mins(6),

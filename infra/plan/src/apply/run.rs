@@ -1,5 +1,5 @@
-//! The order in which a plan is carried out: walls up, room made if the budget needs it, droplets in, handed over, droplets
-//! out, walls down.
+//! The order in which a plan is carried out: walls up, room made if the budget needs it, droplets in, handed over,
+//! droplets out, walls down.
 
 use std::collections::BTreeSet;
 
@@ -27,8 +27,8 @@ struct Departure<'p> {
 }
 
 impl Provisioner {
-    /// Carries a plan out. Only who holds the lock of the fleet may, after [`Self::settle`]. Stops nowhere half-way: what fails is
-    /// told in the outcome, the rest goes on where it does not depend on it.
+    /// Carries a plan out. Only who holds the lock of the fleet may, after [`Self::settle`]. Stops nowhere half-way:
+    /// what fails is told in the outcome, the rest goes on where it does not depend on it.
     pub async fn apply(&self, observed: &Observed, plan: &Plan, handover: &dyn Handover) -> Outcome {
         let mut outcome = Outcome::default();
         if !plan.refusals.is_empty() {
@@ -47,6 +47,10 @@ impl Provisioner {
         }
         if plan.deletes_first {
             self.delete_all(&departures(plan), handover, &BTreeSet::new(), &mut outcome).await;
+            if !outcome.failures.is_empty() {
+                // What stays is billed: the budget has no room for what was to come.
+                return outcome;
+            }
         }
         let failed_pools = self.bring_in(plan, handover, &mut outcome).await;
         let leaving = if plan.deletes_first {

@@ -1,4 +1,5 @@
-//! What an interrupted run left open: each operation is brought to its end by looking at the cloud, before anything new.
+//! What an interrupted run left open: each operation is brought to its end by looking at the cloud, before anything
+//! new.
 
 use serde::Serialize;
 use sluice_infra_cloud::{CloudError, DropletId};
@@ -60,7 +61,8 @@ impl SettleError {
 }
 
 impl Provisioner {
-    /// Brings every open operation to its end. Only who holds the lock of the fleet may: a run in progress has open ones too.
+    /// Brings every open operation to its end. Only who holds the lock of the fleet may: a run in progress has open
+    /// ones too.
     ///
     /// # Errors
     /// [`SettleError`]; what was settled until then stays so.

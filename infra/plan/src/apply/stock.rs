@@ -1,4 +1,5 @@
-//! What is remembered of the fleet is brought in line with what it has, before a plan is carried out: from here on it is what we left.
+//! What is remembered of the fleet is brought in line with what it has, before a plan is carried out: from here on it
+//! is what we left.
 
 use sluice_infra_cloud::Firewall;
 

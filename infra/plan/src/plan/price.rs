@@ -33,7 +33,8 @@ impl Prices {
     }
 }
 
-/// Fills in `price` and `deletes_first`, turns replacements round where the budget has no room for two, and refuses what costs too much.
+/// Fills in `price` and `deletes_first`, turns replacements round where the budget has no room for two, and refuses
+/// what costs too much.
 pub(super) fn plan(spec: &Spec, observed: &Observed, prices: &Prices, made: &mut Plan) {
     let droplets = &observed.droplets;
     let now_cents: u64 = droplets.iter().map(|seen| prices.monthly_cents(&seen.droplet.size)).sum();

@@ -67,8 +67,11 @@ fn downtime(spec: &Spec, observed: &Observed, made: &Plan, risks: &mut Vec<Risk>
     }
     for pool in &spec.pools {
         let stays = made.keeps.iter().any(|keep| keep.pool.as_deref() == Some(&pool.name));
-        let first = |step: &&Step| matches!(step, Step::Replace { order: Order::DeleteFirst, wanted, .. } if wanted.pool == pool.name);
-        if !stays && made.steps.iter().any(|step| first(&step)) {
+        let goes_first = |step: &Step| match step {
+            Step::Replace { order: Order::DeleteFirst, wanted, .. } => wanted.pool == pool.name,
+            _ => false,
+        };
+        if !stays && made.steps.iter().any(goes_first) {
             let text = "the old droplet goes before the new one stands".to_owned();
             risks.push(Risk { kind: RiskKind::Downtime, subject: format!("pool {}", pool.name), text });
         }

@@ -131,7 +131,8 @@ impl fmt::Debug for State {
     }
 }
 
-/// Identity of an operation: 16 characters of base32, 80 random bits, drawn here and never twice. It is the tag of what the operation makes.
+/// Identity of an operation: 16 characters of base32, 80 random bits, drawn here and never twice. It is the tag of
+/// what the operation makes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(transparent)]
 pub struct OperationId(String);

@@ -265,7 +265,8 @@ impl State {
         rows.into_iter().collect()
     }
 
-    /// Droplets that we deleted and saw gone, and when (ms since the Unix epoch). A listing may show them for another minute.
+    /// Droplets that we deleted and saw gone, and when (ms since the Unix epoch). A listing may show them for another
+    /// minute.
     ///
     /// # Errors
     /// [`StateError`]

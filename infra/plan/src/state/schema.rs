@@ -53,7 +53,8 @@ CREATE TABLE audit (
 ) STRICT;
 "];
 
-/// Brings the file to [`VERSION`] in one transaction. Returns the version that it had been left at, if that is newer: then nothing is touched.
+/// Brings the file to [`VERSION`] in one transaction. Returns the version that it had been left at, if that is newer:
+/// then nothing is touched.
 pub(super) fn bring_up(connection: &mut Connection) -> rusqlite::Result<i64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
