@@ -8,11 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, ensure};
 use async_trait::async_trait;
 use sluice_document::Source;
-use sluice_infra_cloud::{Cloud, Droplet, DropletId, LocalCloud, LocalNetwork, LocalSettings};
+use sluice_infra_cloud::{Cloud, DigitalOcean, Droplet, DropletId, LocalCloud, LocalNetwork, LocalSettings};
 use sluice_infra_plan::plan::UserData;
 use sluice_infra_plan::state::JournalStep;
 use sluice_infra_plan::{Handover, Lock, Provisioner, Quiet, State, keys};
-use sluice_infra_spec::Spec;
+use sluice_infra_spec::{CloudSpec, Spec};
 use sluice_tests::process::binary;
 use tokio::process::Command;
 
@@ -62,7 +62,7 @@ async fn infra_plan_child_that_kills_itself() -> Result<()> {
     std::fs::create_dir_all(&state_folder)?;
     let _lock = Lock::take(&state_folder, "apply")?;
     let keys = keys::ensure(&state_folder, &spec.fleet).await?;
-    let cloud = cloud(&state_folder).await?;
+    let cloud = cloud(&spec, &state_folder).await?;
     let state = State::open(&state_folder)?.observed_by(die_after(step));
     let user_data = user_data(&spec, &keys.public);
     let provisioner =
@@ -74,9 +74,16 @@ async fn infra_plan_child_that_kills_itself() -> Result<()> {
     Ok(())
 }
 
-async fn cloud(state_folder: &Path) -> Result<Arc<dyn Cloud>> {
-    let (folder, program) = (state_folder.join("local"), binary("sluice-infra")?);
-    Ok(Arc::new(LocalCloud::open(LocalSettings { folder, program, network: LocalNetwork::Auto }).await?))
+async fn cloud(spec: &Spec, state_folder: &Path) -> Result<Arc<dyn Cloud>> {
+    Ok(match &spec.cloud {
+        CloudSpec::Local => {
+            let (folder, program) = (state_folder.join("local"), binary("sluice-infra")?);
+            Arc::new(LocalCloud::open(LocalSettings { folder, program, network: LocalNetwork::Auto }).await?)
+        }
+        CloudSpec::Simulator { url } | CloudSpec::DigitalOcean { url, .. } => {
+            Arc::new(DigitalOcean::simulator(url.clone(), "simulator".to_owned())?)
+        }
+    })
 }
 
 /// As the program has it, so that a resumed apply finds nothing to replace.
