@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sluice_infra_spec::{ScaleSpec, TargetSpec};
 
 use self::alerts::{Alerts, Room};
-use self::need::whole;
+pub(crate) use self::need::whole;
 use self::repair::Repair;
 use self::trend::Trend;
 use self::window::Window;

@@ -6,6 +6,7 @@
 pub mod controller;
 pub mod decision;
 pub mod observation;
+pub mod simulate;
 
 pub use controller::{Controller, State};
 pub use decision::{Action, Decision, Wish, Wisher};
