@@ -83,11 +83,12 @@ pub async fn observe(cloud: &dyn Cloud, spec: &Spec, state: &State) -> Result<Ob
     let failed = |source| ObserveError::Cloud { cloud: cloud.name(), source };
     let fleet = spec.fleet.as_str();
     let mut listed = cloud.droplets(&tags::fleet(fleet)).await.map_err(failed)?;
-    let deleted = state.deleted()?;
-    // A cloud that began anew, as the local one may, gives the same ids again.
-    listed.retain(|droplet| deleted.get(&droplet.id).is_none_or(|at_ms| droplet.created_ms > *at_ms));
     let known: BTreeMap<DropletId, Known> =
         state.standing()?.into_iter().map(|known| (known.id.clone(), known)).collect();
+    let deleted = state.deleted()?;
+    // A cloud that began anew, as a simulator or the local one may, gives the same ids again.
+    let is_there = |droplet: &Droplet| deleted.get(&droplet.id).is_none_or(|at_ms| droplet.created_ms > *at_ms);
+    listed.retain(|droplet| known.contains_key(&droplet.id) || is_there(droplet));
     let mut droplets: BTreeMap<DropletId, Seen> =
         listed.into_iter().map(|droplet| (droplet.id.clone(), Seen::new(fleet, droplet))).collect();
     for id in known.keys() {
