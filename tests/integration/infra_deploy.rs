@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use site::{Shared, Site, gate, outcomes};
 use sluice_infra_deploy::RELEASE_REF;
 use sluice_infra_deploy::operator::{self, DeployError, TargetOutcome};
-use sluice_infra_host::{Remote as _, Standing, init};
+use sluice_infra_host::{Remote as _, Ssh, SshSettings, Standing, init};
 use sluice_tests::eventually;
 use sluice_tests::load::Load;
 use tokio::net::TcpStream;
@@ -258,6 +258,31 @@ async fn the_same_commit_makes_the_same_release_and_promote_brings_it_to_product
     let differs = site.deploy_as("ann", "HEAD", true).await?;
     assert_eq!(differs.release, canary_only.release, "the one that was made first stays");
     assert!(site.said().contains("its build is not reproducible. 1 files, first: built.txt"), "{}", site.said());
+
+    site.app.pipeline.artifacts.push("forgotten.txt".into());
+    let Err(DeployError::Artifact { path }) = site.deploy().await else { bail!("deployed:\n{}", site.said()) };
+    assert_eq!(path, "forgotten.txt");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_droplet_that_is_not_reached_or_leaves_is_said_to() -> Result<()> {
+    let mut site = Site::start(&["canary", "stable"]).await?;
+    let leaving = &site.targets[0].ssh;
+    let program = leaving.layout().programs().join("sluice-infra").display().to_string();
+    assert_eq!(leaving.run(&[&program, "agent", "drain"], &[]).await?.status, 0);
+    let refused = site.deploy().await?;
+    let reason = failure(&refused.droplets[0].outcome)?;
+    assert!(reason.starts_with("this droplet is draining"), "{reason}");
+    assert_eq!(leaving.run(&[&program, "agent", "undrain"], &[]).await?.status, 0);
+
+    // Nobody listens there.
+    let settings = SshSettings { port: 1, ..site.targets[1].ssh.settings().clone() };
+    site.targets[1].ssh = Ssh::new(settings)?;
+    let report = site.deploy().await?;
+    let outcomes = outcomes(&report);
+    assert_eq!(outcomes["test-canary-0"], &TargetOutcome::Serves, "{}", site.said());
+    assert!(failure(outcomes["test-stable-1"])?.contains("test-stable-1 is not reached"), "{outcomes:?}");
     Ok(())
 }
 

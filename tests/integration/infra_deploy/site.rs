@@ -189,18 +189,19 @@ impl Site {
     async fn configure(&mut self, ssh: &Ssh, variant: &str, address: IpAddr) -> Result<()> {
         let layout = ssh.layout().clone();
         let (redis_address, redis_port) = (self.redis.address.ip(), self.redis.address.port());
-        let config = AgentConfig {
-            fleet: FLEET.into(),
-            droplet: ssh.name().to_owned(),
-            pool: variant.to_owned(),
-            roles: vec![Role::App],
-            address,
-            metrics_port: 9100,
-            redis_address,
-            redis_port,
-            app: Some(self.app.clone()),
-            variant: Some(variant.to_owned()),
-        };
+        let config = serde_json::json!({
+            "fleet": FLEET,
+            "droplet": ssh.name(),
+            "pool": variant,
+            "roles": [Role::App],
+            "address": address,
+            "metrics_port": 9100,
+            "redis_address": redis_address,
+            "redis_port": redis_port,
+            "app": self.app,
+            "variant": variant,
+        });
+        let config: AgentConfig = serde_json::from_value(config)?;
         let secrets = serde_json::json!({
             "redis_password": PASSWORD,
             "redis_user": "app",

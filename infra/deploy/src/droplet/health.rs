@@ -53,13 +53,13 @@ impl Droplet {
     }
 }
 
-fn client(health: &Health) -> Result<Client, String> {
+pub(super) fn client(health: &Health) -> Result<Client, String> {
     // Straight to it, each time on a connection of its own: a fresh client's experience.
     let client = Client::builder().no_proxy().redirect(Policy::none()).pool_max_idle_per_host(0);
     client.timeout(health.timeout).user_agent(USER_AGENT).build().map_err(|error| error.to_string())
 }
 
-async fn ask(client: &Client, url: &str) -> Result<(), String> {
+pub(super) async fn ask(client: &Client, url: &str) -> Result<(), String> {
     match client.get(url).send().await {
         Ok(answer) if answer.status().is_success() => Ok(()),
         Ok(answer) => Err(format!("it answers {}", answer.status())),
@@ -70,7 +70,7 @@ async fn ask(client: &Client, url: &str) -> Result<(), String> {
 }
 
 /// Why there is nothing to wait for.
-fn ended(status: &ServiceStatus) -> Option<String> {
+pub(super) fn ended(status: &ServiceStatus) -> Option<String> {
     match status {
         ServiceStatus::Running { .. } => None,
         ServiceStatus::Failed { reason } => Some(reason.clone()),

@@ -7,6 +7,7 @@
 
 mod connections;
 mod health;
+mod heartbeat;
 mod leave;
 mod receive;
 mod recover;
@@ -28,6 +29,7 @@ use tokio::task::{JoinError, spawn_blocking};
 use crate::GitError;
 use crate::git::Git;
 
+pub use heartbeat::{Beat, Heart};
 pub use receive::Refusal;
 pub use store::{lease_of, now_ms};
 pub use turn::Busy;

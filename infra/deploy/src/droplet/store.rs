@@ -95,24 +95,23 @@ fn failed(lease: &str, source: StoreError) -> DropletError {
 
 #[cfg(test)]
 mod tests {
-    use sluice_infra_spec::Role;
-
     use super::*;
 
     #[test]
     fn a_machine_that_leaves_drains_all_of_its_releases() {
-        let config = AgentConfig {
-            fleet: "f".into(),
-            droplet: "f-app-1".into(),
-            pool: "app".into(),
-            roles: vec![Role::App],
-            address: [10, 0, 0, 7].into(),
-            metrics_port: 9100,
-            redis_address: [10, 0, 0, 2].into(),
-            redis_port: 6379,
-            app: None,
-            variant: Some("canary".into()),
-        };
+        let config = serde_json::json!({
+            "fleet": "f",
+            "droplet": "f-app-1",
+            "pool": "app",
+            "roles": ["app"],
+            "address": "10.0.0.7",
+            "metrics_port": 9100,
+            "redis_address": "10.0.0.2",
+            "redis_port": 6379,
+            "app": null,
+            "variant": "canary",
+        });
+        let config: AgentConfig = serde_json::from_value(config).unwrap();
         let running = Running {
             lease: "f-app-1-meow-3000".into(),
             commit: "0123456789abcdef".into(),
