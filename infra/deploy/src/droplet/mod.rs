@@ -2,7 +2,7 @@
 //!
 //! `receive` says whether a push may come in, [`tree`] whether its files may lie here, `unpack` puts them there, `unit` makes
 //! a service of them, `health` says whether it is fit, `switch` moves the leases, `leave` waits until nobody is served any
-//! more. [`Releases`](sluice_infra_host::Releases) is what is so: each step is written down before it is taken, and what a
+//! more. [`Releases`] is what is so: each step is written down before it is taken, and what a
 //! crash left behind is put right before the next one (`recover`).
 
 mod connections;

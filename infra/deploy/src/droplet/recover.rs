@@ -51,15 +51,17 @@ impl Droplet {
     }
 }
 
-/// What to do with each release; `live` says which of them run. The one that serves is the current one, or the newest.
+/// What to do with each release; `live` says which of them run. The one that serves is the current one, or the newest; where
+/// none runs, the current one is left to the init, which starts it again.
 fn remedies(releases: &Releases, live: &[bool]) -> Vec<Remedy> {
-    let serves = |(running, live): &(&Running, &bool)| **live && running.standing == Standing::Serving;
-    let serving = || releases.running.iter().zip(live).filter(serves).map(|(running, _)| running);
     let is_current = |running: &&Running| releases.current.as_ref() == Some(&running.commit);
-    let kept = serving().find(is_current).or_else(|| serving().next()).map(|running| &running.service);
+    let serving = || releases.running.iter().zip(live).filter(|(running, _)| running.standing == Standing::Serving);
+    let alive = || serving().filter(|(_, live)| **live).map(|(running, _)| running);
+    let dead = || serving().map(|(running, _)| running).find(is_current);
+    let kept = alive().find(is_current).or_else(|| alive().next()).or_else(dead).map(|running| &running.service);
     let remedy = |(running, live): (&Running, &bool)| match (running.standing, live) {
+        (Standing::Serving, _) if kept == Some(&running.service) => Remedy::Keep,
         (_, false) | (Standing::Starting, true) => Remedy::Discard,
-        (Standing::Serving, true) if kept == Some(&running.service) => Remedy::Keep,
         (Standing::Serving | Standing::Draining, true) => Remedy::Retire,
     };
     releases.running.iter().zip(live).map(remedy).collect()
@@ -96,7 +98,10 @@ mod tests {
         assert_eq!(of(Some("new"), &[new.clone(), running("old", Draining)], &[true, true]), [Keep, Retire]);
         assert_eq!(of(Some("new"), &[new.clone(), running("old", Draining)], &[true, false]), [Keep, Discard]);
         assert_eq!(of(None, std::slice::from_ref(&new), &[true]), [Keep], "the first one");
-        assert_eq!(of(Some("old"), &[new, old], &[true, false]), [Keep, Discard], "the current one is dead");
+        let both = [new, old.clone()];
+        assert_eq!(of(Some("old"), &both, &[true, false]), [Keep, Discard], "the current one is dead");
+        assert_eq!(of(Some("old"), &both, &[false, false]), [Discard, Keep], "the init starts it again");
+        assert_eq!(of(Some("old"), &[old], &[false]), [Keep], "likewise");
         assert!(of(Some("old"), &[], &[]).is_empty());
     }
 }

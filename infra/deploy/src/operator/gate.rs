@@ -49,7 +49,7 @@ const PASSED_PREFIXES: [&str; 15] = [
     "NO_PROXY",
 ];
 /// Names with these hold secrets, whoever's they are.
-const SECRET_PARTS: [&str; 6] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH"];
+const SECRET_PARTS: [&str; 7] = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "AUTH", "KEY"];
 
 /// How long a gate took.
 #[derive(Debug, Serialize)]
@@ -308,6 +308,7 @@ mod tests {
             "DIGITALOCEAN_TOKEN",
             "CARGO_REGISTRY_TOKEN",
             "NODE_AUTH",
+            "GOOGLE_API_KEY",
             "SLUICE_X",
             "RUST_PW",
             "GIT_DIR",
