@@ -86,6 +86,8 @@ pub(crate) enum Command {
     Releases(commands::releases::Args),
     /// Show what the releases of an app print
     Logs(commands::logs::Args),
+    /// How the number of droplets of a pool follows load: try a policy on recorded load
+    Scale(commands::scale::Args),
     /// Be a droplet of the local cloud
     #[command(hide = true)]
     LocalDroplet(commands::local_droplet::Args),

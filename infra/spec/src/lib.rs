@@ -15,7 +15,7 @@ pub mod watch;
 
 pub use app::{App, Health, Pipeline, Step};
 pub use pool::{Pool, Role};
-pub use read::parse;
+pub use read::{parse, parse_policies};
 pub use scale::{OnAlert, ScaleSpec, TargetSpec};
 pub use secret::Secret;
 pub use spec::{CloudSpec, RedisSpec, RouterSpec, Spec};

@@ -18,6 +18,7 @@ pub(crate) mod plan;
 pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod rollback;
+pub(crate) mod scale;
 pub(crate) mod ssh;
 pub(crate) mod status;
 pub(crate) mod tunnel;
@@ -52,6 +53,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Promote(args) => promote::run(&args, &context),
         Command::Releases(args) => releases::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
+        Command::Scale(args) => scale::run(&args, &context),
         Command::Ssh(args) => ssh::run(&args, &context),
         Command::Tunnel(args) => tunnel::run(&args, &context),
         Command::Up(args) => up::run(&args, &context),

@@ -43,7 +43,12 @@ impl Model {
     /// The model that goes with a trace when nothing else is said: 3 minutes to boot, the price of `s-1vcpu-1gb`.
     #[must_use]
     pub fn of(trace: &Trace) -> Self {
-        let capacity_rps = (trace.peak() / PEAK_DROPLETS).max(f64::MIN_POSITIVE);
+        Self::with_capacity(trace, (trace.peak() / PEAK_DROPLETS).max(f64::MIN_POSITIVE))
+    }
+
+    /// The same, with droplets that carry so much.
+    #[must_use]
+    pub fn with_capacity(trace: &Trace, capacity_rps: f64) -> Self {
         let first = trace.rps.first().copied().unwrap_or_default();
         let start = crate::controller::whole(first / (capacity_rps * BASELINE_TARGET)).max(1);
         Self { capacity_rps, boot: std::time::Duration::from_secs(180), usd_per_hour: 0.008_93, start }

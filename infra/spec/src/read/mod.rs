@@ -4,6 +4,7 @@ mod app;
 mod check;
 mod cloud;
 mod machine;
+mod policy;
 mod pool;
 mod scale;
 mod template;
@@ -17,6 +18,7 @@ use sluice_document::values::{integer, number, text};
 use sluice_document::{Faults, Source};
 
 use self::app::AppDraft;
+pub use self::policy::parse_policies;
 use self::pool::PoolDraft;
 use self::watch::RuleDraft;
 use crate::spec::{AgeFile, Spec};
