@@ -78,12 +78,13 @@ fn legend(svg: &mut String, top: u32, max: f64, names: &[(&str, &str)]) {
     }
 }
 
-/// One point per column at most: the highest load, the least capacity, the most droplets.
+/// One point per column at most: the highest load and the capacity at that moment, the most droplets.
 fn gathered(points: &[Point], columns: u32) -> Vec<Point> {
     let size = points.len().div_ceil(usize::try_from(columns).unwrap_or(1)).max(1);
     let merge = |one: Point, other: &Point| Point {
         rps: one.rps.max(other.rps),
-        capacity_rps: one.capacity_rps.min(other.capacity_rps),
+        // Of the same moment: the capacity of another one would show a gap that never was.
+        capacity_rps: if other.rps > one.rps { other.capacity_rps } else { one.capacity_rps },
         desired: one.desired.max(other.desired),
         is_bad: one.is_bad || other.is_bad,
     };
@@ -98,4 +99,26 @@ fn at(index: usize, count: usize, columns: u32) -> f64 {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped_and_long_runs_have_a_point_per_column() {
+        let point = Point { rps: 1.0, capacity_rps: 2.0, desired: 3, is_bad: true };
+        let report = Report {
+            name: "<pool>".to_owned(),
+            slo_bad_percent: 0.0,
+            droplet_hours: 0.0,
+            churn: 0,
+            cost_usd: 0.0,
+            peak: 3,
+            points: vec![point; 50_000],
+        };
+        let svg = plot("a & b", &report, &report);
+        assert!(svg.contains("a &amp; b") && svg.contains("&lt;pool&gt;") && !svg.contains("<pool>"));
+        assert!(svg.len() < 200_000, "{}", svg.len());
+    }
 }
