@@ -60,9 +60,12 @@ impl Checkout {
     pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
+}
 
-    pub(super) fn remove(self) -> Result<(), DeployError> {
-        fs::remove_dir_all(&self.folder).map_err(|error| file("remove the checkout", error))
+impl Drop for Checkout {
+    fn drop(&mut self) {
+        // What is left is removed before the next one.
+        let _left = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -167,7 +167,6 @@ pub async fn run(order: Order<'_>, targets: &[Target], say: Say<'_>) -> Result<R
     let tips = deliver::tips(checkout.git(), targets, &order.app.name, say).await?;
     let release = release::make(&order, &commit, &checkout, &tips, say).await?;
     let droplets = rollout::run(checkout.git(), &release, order.app, targets, order.canary_only, say).await;
-    checkout.remove()?;
     Ok(Report { app: order.app.name.clone(), commit, release: release.commit, gates, droplets })
 }
 
