@@ -35,14 +35,14 @@ impl CreateDroplet {
 }
 
 /// As the official document's pattern has it: letters, digits, `.` and `-`, the last one a letter or digit.
-fn is_host_name(name: &str) -> bool {
+pub(crate) fn is_host_name(name: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-';
     let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = name.as_bytes();
     bytes.len() <= NAME_BYTES_MAX && ends(bytes.first()) && ends(bytes.last()) && bytes.iter().all(|&byte| inner(byte))
 }
 
-fn is_tag(tag: &str) -> bool {
+pub(crate) fn is_tag(tag: &str) -> bool {
     let fit = |byte: u8| byte.is_ascii_alphanumeric() || b":-_".contains(&byte);
     !tag.is_empty() && tag.len() <= TAG_BYTES_MAX && tag.bytes().all(fit)
 }

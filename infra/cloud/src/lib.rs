@@ -10,6 +10,7 @@ pub mod contract;
 pub mod digitalocean;
 pub mod error;
 pub mod local;
+pub mod simulator;
 pub mod types;
 
 pub use cloud::Cloud;
