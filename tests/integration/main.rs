@@ -21,6 +21,7 @@ mod hostile_plugins;
 mod infra_deploy;
 mod infra_doctor;
 mod infra_plan;
+mod infra_pydo;
 mod init;
 mod large_sets;
 mod lifecycle;

@@ -10,5 +10,6 @@ mod client;
 mod document;
 mod recorder;
 mod samples;
+mod simulator;
 mod strictness;
 mod words;
