@@ -57,7 +57,7 @@ const USES: &[(&str, &[&str])] = &[
         "sluice-infra-monitor",
         &["sluice-alert", "sluice-infra-host", "sluice-infra-spec", "sluice-model", "sluice-state"],
     ),
-    ("sluice-infra-scale", &["sluice-infra-spec", "sluice-model"]),
+    ("sluice-infra-scale", &["sluice-infra-spec"]),
     (
         "sluice-infra",
         &[
