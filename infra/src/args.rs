@@ -48,6 +48,8 @@ pub(crate) enum Command {
     Init(commands::init::Args),
     /// Bring every machine to what its roles need: Redis, routers, app servers
     Configure(commands::configure::Args),
+    /// Watch the fleet, raise alerts, scale; until it is ended
+    Controller(commands::controller::Args),
     /// Open a shell on a droplet, or run one command there
     Ssh(commands::ssh::Args),
     /// Reach a router's admin API and dashboard, on a port of this machine
@@ -88,7 +90,22 @@ pub(crate) enum Command {
     Logs(commands::logs::Args),
     /// How the number of droplets of a pool follows load: try a policy on recorded load
     Scale(commands::scale::Args),
+    /// Simulate DigitalOcean's API: rehearse without an account
+    Sim(commands::sim::Args),
+    /// Rehearse infra.toml on a simulator, with every fault that clouds have
+    Drill(commands::drill::Args),
     /// Be a droplet of the local cloud
     #[command(hide = true)]
     LocalDroplet(commands::local_droplet::Args),
+}
+
+impl Command {
+    /// True if it runs until it is ended.
+    pub(crate) const fn is_daemon(&self) -> bool {
+        match self {
+            Self::Controller(_) => true,
+            Self::Agent(args) => args.is_daemon(),
+            _ => false,
+        }
+    }
 }

@@ -9,9 +9,11 @@ mod commands;
 mod configured;
 mod confirm;
 mod context;
+mod controller;
 mod deployment;
 mod exit;
 mod handover;
+mod log;
 mod machines;
 mod outcome;
 mod plan_text;
@@ -30,5 +32,6 @@ use crate::args::Args;
 
 fn main() -> ExitCode {
     let args = Args::parse();
+    log::start(args.command.is_daemon());
     exit::of(commands::run(args))
 }

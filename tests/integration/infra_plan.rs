@@ -1,6 +1,7 @@
 //! `sluice-infra plan`, `apply` and what belongs to them, with the real program: on the local cloud, killed in the middle,
 //! changed from outside, over its budget, and to the end of the fleet.
 
+mod rehearsed;
 mod steps;
 
 use std::collections::BTreeSet;

@@ -153,6 +153,7 @@ impl FleetFiles {
             droplet: machine.name.clone(),
             pool: pool.name.clone(),
             roles: pool.roles.clone(),
+            size: pool.size.clone(),
             address: machine.address,
             metrics_port: self.spec.metrics_port,
             redis_address: peers.redis,

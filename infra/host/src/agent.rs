@@ -18,6 +18,9 @@ pub struct AgentConfig {
     pub pool: String,
     /// Roles of this machine.
     pub roles: Vec<Role>,
+    /// Slug of its size, e.g. `s-1vcpu-1gb`.
+    #[serde(default)]
+    pub size: String,
     /// Its private address: what it listens on and advertises.
     pub address: IpAddr,
     /// Port of its metrics, on that address.

@@ -4,11 +4,13 @@ pub(crate) mod agent;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod configure;
+pub(crate) mod controller;
 pub(crate) mod cost;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod doctor;
 pub(crate) mod drift;
+pub(crate) mod drill;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod local_droplet;
@@ -19,6 +21,7 @@ pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod rollback;
 pub(crate) mod scale;
+pub(crate) mod sim;
 pub(crate) mod ssh;
 pub(crate) mod status;
 pub(crate) mod tunnel;
@@ -40,10 +43,12 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Apply(args) => apply::run(&args, &context),
         Command::Audit(args) => audit::run(&args, &context),
         Command::Configure(args) => configure::run(&args, &context),
+        Command::Controller(args) => controller::run(&args, context),
         Command::Cost(args) => cost::run(&args, &context),
         Command::Destroy(args) => destroy::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Drift(args) => drift::run(&args, &context),
+        Command::Drill(args) => drill::run(&args, &context),
         Command::Gc(args) => gc::run(&args, &context),
         Command::Lock(args) => lock::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),
@@ -54,6 +59,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Releases(args) => releases::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
         Command::Scale(args) => scale::run(&args, &context),
+        Command::Sim(args) => sim::run(&args, &context),
         Command::Ssh(args) => ssh::run(&args, &context),
         Command::Tunnel(args) => tunnel::run(&args, &context),
         Command::Up(args) => up::run(&args, &context),

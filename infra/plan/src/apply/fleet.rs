@@ -73,9 +73,11 @@ impl Provisioner {
     /// Deletes these droplets, and returns once they are gone. Whoever calls has drained them.
     pub async fn shrink(&self, droplets: &[(DropletId, String)], pool: &str) -> Outcome {
         let mut outcome = Outcome::default();
-        let mut gone = stream::iter(droplets)
-            .map(|(id, name)| async move { (id, name, self.delete_one(id, name, pool).await) })
-            .buffer_unordered(self.pace.parallel);
+        let deletions =
+            droplets.iter().map(|(id, name)| async move { (id, name, self.delete_one(id, name, pool).await) });
+        // Collected first, so that the compiler sees that this may move between threads.
+        let deletions: Vec<_> = deletions.collect();
+        let mut gone = stream::iter(deletions).buffer_unordered(self.pace.parallel);
         while let Some((id, name, end)) = gone.next().await {
             match end {
                 Ok(()) => outcome.deleted.push(id.clone()),

@@ -2,8 +2,10 @@
 
 pub(crate) mod converge;
 pub(crate) mod drain;
+pub(crate) mod measures;
 pub(crate) mod receive;
 pub(crate) mod release;
+pub(crate) mod run;
 
 use std::process::ExitCode;
 
@@ -22,6 +24,10 @@ pub(crate) struct Args {
 enum What {
     /// Bring this machine to the state that the manifest on standard input describes
     Converge(converge::Args),
+    /// Measure this machine and hold the leases of its releases, until SIGTERM
+    Run,
+    /// Print what was measured last, as JSON
+    Measures,
     /// Take a push or refuse it: the pre-receive hook
     Receive(receive::Args),
     /// Release what was pushed: the post-receive hook; or go back, or say what runs
@@ -32,10 +38,19 @@ enum What {
     Undrain,
 }
 
+impl Args {
+    /// True if it runs until it is ended.
+    pub(crate) const fn is_daemon(&self) -> bool {
+        matches!(self.what, What::Run)
+    }
+}
+
 /// Does what was typed.
 pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Converge(args) => converge::run(args, context),
+        What::Run => run::run(),
+        What::Measures => measures::run(),
         What::Receive(args) => receive::run(args),
         What::Release(args) => release::run(args),
         What::Drain(args) => drain::run(args),

@@ -97,7 +97,7 @@ impl Kind {
             Self::Cargo => Parts {
                 run: "[\"target/release/@APP@\", \"--listen\", \"{{ address }}:{{ port }}\", \"--release\", \"{{ variant }}\"]",
                 env: "{ MEOW_DATA = \"{{ redis_url }}\", MEOW_EDGE = \"{{ fleet }}\" }",
-                health: "/get",
+                health: "/recent",
                 artifacts: "[\"target/release/@APP@\"]",
                 steps: "    { name = \"build\", run = \"cargo build --release --locked\" },\n    \
                         { name = \"test\", run = \"cargo test --locked\" },\n    \

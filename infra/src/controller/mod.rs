@@ -1,0 +1,148 @@
+//! The controller: watches the droplets of a fleet, raises alerts from their figures, and changes how many there are.
+//!
+//! One of a fleet leads, by a lease in the store; what it asks the cloud for carries its fencing token. A round: `figures` come over
+//! ssh, `watched` holds them against the rules and tells the store, `pool` shows each scaled pool to its pure controller
+//! (`sluice-infra-scale`), and `deeds` carry out what it decides, beside the rounds. Without the store, or without
+//! figures, nothing leaves.
+
+mod deeds;
+mod figures;
+mod memory;
+mod pool;
+mod store;
+mod watched;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sluice_infra_cloud::Droplet;
+use sluice_infra_plan::tags;
+use sluice_state::Leadership;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use self::deeds::Deeds;
+use self::figures::Figures;
+pub(crate) use self::memory::{Memory, Record, fix};
+use self::pool::Pool;
+use self::store::Store;
+use self::watched::Watched;
+use crate::context::Context;
+use crate::session::Session;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(5);
+/// The job that one controller leads.
+const JOB: &str = "scale";
+/// How long it leads without a renewal: three rounds. It stops acting at two thirds of it.
+const LEAD: Duration = Duration::from_secs(15);
+
+/// Watches and scales until `stop`.
+///
+/// # Errors
+/// If the fleet cannot be read at all, or the store is not one.
+pub(crate) async fn run(context: Arc<Context>, stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+    let session = Session::to_read(&context, "controller").await?;
+    let store = Store::open(&context, &session).await.context("reach the store of the fleet")?;
+    let mut controller = Controller {
+        figures: Figures::default(),
+        watched: Watched::new(&session.spec),
+        pools: session.spec.pools.iter().filter_map(|pool| Pool::open(&context, pool)).collect(),
+        deeds: Deeds::new(Arc::clone(&context)),
+        holder: format!("{}-{:08x}", sluice_infra_plan::lock::who(), rand::random::<u32>()),
+        context,
+        session,
+        store,
+    };
+    let ended = controller.rounds(&stop).await;
+    controller.deeds.end().await;
+    controller.store.close(&controller.holder).await;
+    ended
+}
+
+struct Controller {
+    context: Arc<Context>,
+    session: Session,
+    store: Store,
+    figures: Figures,
+    watched: Watched,
+    pools: Vec<Pool>,
+    deeds: Deeds,
+    /// Who we are among controllers.
+    holder: String,
+}
+
+impl Controller {
+    async fn rounds(&mut self, stop: &tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+        let mut pace = interval(ROUND);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut led = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _tick = pace.tick() => {}
+            }
+            let leads = self.lead().await;
+            if leads.as_ref().map(|lead| lead.token) != led {
+                led = leads.as_ref().map(|lead| lead.token);
+                match &leads {
+                    Some(lead) => info!(token = lead.token, "leads"),
+                    None => info!("another controller leads, or the store is away"),
+                }
+            }
+            let round = self.round(leads.as_ref());
+            // What takes longer than the lead lasts must not act on it.
+            match tokio::time::timeout(LEAD * 2 / 3, round).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => warn!(error = format!("{error:#}"), "a round broke off"),
+                Err(_elapsed) => warn!("a round took too long and was given up"),
+            }
+        }
+    }
+
+    /// Leads, if nobody else does.
+    async fn lead(&mut self) -> Option<Leadership> {
+        match self.store.reached(&self.context, &self.session).await.lead(JOB, &self.holder, LEAD).await {
+            Ok(lead) => lead,
+            Err(error) => {
+                warn!(%error, "the store does not say who leads: nothing is done");
+                None
+            }
+        }
+    }
+
+    async fn round(&mut self, lead: Option<&Leadership>) -> anyhow::Result<()> {
+        let droplets = self.session.cloud.droplets(&tags::fleet(&self.session.spec.fleet)).await?;
+        let seen = self.figures.look(&self.context, &self.session, &droplets).await;
+        // Whoever does not lead watches all the same: it goes on from there when it does.
+        let up = self.watched.step(&seen);
+        let Some(lead) = lead else { return Ok(()) };
+        self.watched.tell(self.store.store(), &up).await;
+        let alerts = self.watched.alerts(self.store.store(), &self.holder).await;
+        let servers = self.store.servers();
+        self.deeds.ended();
+        for pool in &mut self.pools {
+            let of_pool: Vec<Droplet> =
+                droplets.iter().filter(|droplet| is_of(&self.session, &pool.name, droplet)).cloned().collect();
+            let affordable = deeds::affordable(&self.session, &pool.size, droplets.len()).await;
+            let observation =
+                pool.observe(&of_pool, &seen, servers.as_deref(), alerts.clone(), affordable, &self.deeds);
+            let decision = pool.step(&observation)?;
+            self.deeds.carry_out(pool, &decision, &of_pool, lead);
+        }
+        if alerts.is_some() {
+            self.watched.finish(self.store.store()).await;
+        }
+        Ok(())
+    }
+}
+
+fn is_of(session: &Session, pool: &str, droplet: &Droplet) -> bool {
+    droplet.tags.contains(&tags::pool(&session.spec.fleet, pool))
+}
+
+/// Ms since the Unix epoch.
+fn now_ms() -> u64 {
+    sluice_infra_plan::state::now_ms()
+}
