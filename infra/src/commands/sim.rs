@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
+use jiff::Timestamp;
 use sluice_infra_cloud::simulator::{FaultPlan, Simulator, SimulatorSettings, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -113,7 +114,10 @@ fn open(args: &Serve) -> anyhow::Result<Simulator> {
         return Simulator::resume(&text, speed).with_context(|| format!("read the state in {}", file.display()));
     }
     let (seed, droplets_max) = (args.seed, args.droplets_max);
-    Ok(Simulator::new(&SimulatorSettings { seed, droplets_max, speed, ..SimulatorSettings::default() }))
+    // Droplets are as old as whoever drives it thinks they are.
+    let begin_ms = u64::try_from(Timestamp::now().as_millisecond()).context("read the clock")?;
+    let latency = SimulatorSettings::default().latency;
+    Ok(Simulator::new(&SimulatorSettings { seed, droplets_max, latency, begin_ms, speed }))
 }
 
 /// Whole or not at all: written beside it, then moved over it.

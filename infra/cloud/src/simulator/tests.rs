@@ -186,3 +186,13 @@ async fn a_droplet_that_was_made_behind_a_broken_answer_is_unclear_and_found_by_
     assert!(matches!(client.create_droplet(&wanted("t")).await, Err(CloudError::Transient { .. })));
     assert_eq!(client.droplet(&DropletId("1".into())).await.unwrap(), None);
 }
+
+#[test]
+fn the_reference_of_faults_is_that_of_the_code() {
+    let page = include_str!("../../../../docs/infra-clouds.md");
+    for (kind, word, route) in FaultKind::ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| `{word}` |")));
+        let row = row.unwrap_or_else(|| panic!("{kind:?} is not in docs/infra-clouds.md"));
+        assert!(row.ends_with(&format!("| `{route}` |")), "{row}");
+    }
+}
