@@ -1,12 +1,14 @@
 //! Alerts that add droplets, on both stores: a group of its own beside the sinks', and one operation per alert.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sluice_model::alert::AlertId;
-use sluice_state::{Group, Leadership, StoreError};
+use sluice_state::{Backend, Group, Leadership, StoreError};
 
 use crate::fixture::{Fixture, contract};
-use crate::support::{Router, alert};
+use crate::server::RedisServer;
+use crate::support::{Router, View, alert, config, eventually, server};
 
 const COOLDOWN: Duration = Duration::from_secs(60);
 const TTL: Duration = Duration::from_secs(60);
@@ -85,4 +87,62 @@ async fn only_the_leader_of_now_claims(redis: bool) {
     let refused = router.claim_scale_operation(&id, "late", &former).await;
     assert!(matches!(refused, Err(StoreError::Fenced(job)) if job == "scale"));
     assert_eq!(router.claim_scale_operation(&id, "mine", &leader).await.unwrap(), "mine");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_scales_needs_what_the_page_says_and_no_more() {
+    let redis = RedisServer::start().await;
+    let page = include_str!("../../../../docs/store.md");
+    let (_, rest) = page.split_once("ACL SETUSER controller ").unwrap();
+    let rule = rest.split_once("```").unwrap().0.replace('\\', "").replace("PASSWORD", "geheim");
+    let rule: Vec<&str> = rule.split_whitespace().collect();
+    let mut client = redis.client().await;
+    let () = client.send(&format!("ACL SETUSER controller {}", rule.join(" "))).await;
+    let () = client.send("SET {main}:flags:shop {}").await;
+    let () = client.send("CONFIG RESETSTAT").await;
+
+    let folder = tempfile::tempdir().unwrap();
+    let url = redis.url().replace("redis://", "redis://controller:geheim@");
+    let mut mine = config(Backend::Redis { url }, folder.path());
+    mine.switches.clear();
+    let scaler = Router::ready(mine).await;
+    everything_that_scaling_does(&scaler).await;
+    // A server joins by another hand, and its lease is over.
+    let (other_folder, ttl) = (tempfile::tempdir().unwrap(), Duration::from_millis(200));
+    let mut other = config(Backend::Redis { url: redis.url() }, other_folder.path());
+    let sent = commands(&client.send::<String>("INFO commandstats").await);
+    other.lease_ttl = ttl;
+    Router::ready(other).await.put_server(&server("a")).await.unwrap();
+    scaler.until("the lease is over", |view| view.servers().is_empty()).await;
+    assert!(scaler.put_server(&server("b")).await.is_err(), "it takes no lease");
+
+    // What only happens when someone left something: ended leases, their members, what another consumer held.
+    let seldom = ["srem", "zrem", "zrangebyscore", "xpending", "xclaim", "get", "set", "incr", "hget", "exists"];
+    let allowed: BTreeSet<String> = rule.iter().filter_map(|word| word.strip_prefix('+')).map(str::to_owned).collect();
+    let sent: BTreeSet<String> = sent.into_iter().chain(seldom.map(str::to_owned)).collect();
+    assert_eq!(sent, allowed, "left: what is sent, right: what docs/store.md allows");
+}
+
+async fn everything_that_scaling_does(scaler: &Router) {
+    let (keep, none) = (Duration::from_millis(1), Duration::ZERO);
+    let leader = scaler.lead("scale", "one", TTL).await.unwrap().expect("nobody leads");
+    assert!(take(scaler, Group::Scale).await.is_empty());
+    assert!(scaler.keep_firing(&alert("1", "f"), keep, none).await.unwrap());
+    scaler.append_alert(&alert("2", "g"), COOLDOWN).await.unwrap();
+    assert_eq!(scaler.firing().await.unwrap().len(), 1);
+    assert_eq!(scaler.alerts(9).await.unwrap().len(), 2);
+    let taken = scaler.take_deliveries(Group::Scale, "a", 9, none).await.unwrap();
+    scaler.claim_scale_operation(&taken[0].alert.id, "op", &leader).await.unwrap();
+    scaler.hold_delivery(Group::Scale, "a", &taken[0].entry).await.unwrap();
+    scaler.finish_delivery(Group::Scale, &taken[0].entry).await.unwrap();
+    eventually("it is over", async || !scaler.resolve_alerts(u64::MAX).await.unwrap().is_empty()).await;
+    scaler.until("told", View::connected).await;
+    scaler.resign("scale", "one").await.unwrap();
+}
+
+/// Commands that were sent, but for the test's own.
+fn commands(statistics: &str) -> BTreeSet<String> {
+    let names = statistics.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split(':').next());
+    let of_the_test = ["config|resetstat", "info", "acl|setuser", "client|setinfo"];
+    names.filter(|name| !of_the_test.contains(name)).map(str::to_owned).collect()
 }
