@@ -135,13 +135,17 @@ impl Deeds {
         let (context, known, name) = (Arc::clone(&self.context), Arc::clone(&self.known), name.to_owned());
         self.tasks.spawn(async move {
             info!(droplet = name, "drains");
-            if let Err(error) = ask(&context, &name, "drain").await {
-                error!(droplet = name, error = format!("{error:#}"), "it does not say that it drained");
-            }
+            let asked = ask(&context, &name, "drain").await;
             let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
             // Taken back meanwhile, it did not drain.
-            if known.draining.remove(&name) {
-                known.drained.insert(name);
+            let drains = known.draining.remove(&name);
+            match asked {
+                Ok(()) if drains => {
+                    known.drained.insert(name);
+                }
+                Ok(()) => {}
+                // It may hold requests: it stands as its lease says, and is not deleted for this.
+                Err(error) => error!(droplet = name, error = format!("{error:#}"), "it does not say that it drained"),
             }
         });
     }
@@ -191,15 +195,17 @@ impl Deeds {
     }
 }
 
-/// How many more droplets of a size the budget has room for; `None` = there is no budget, or prices are not known.
+/// How many more droplets of a size the budget has room for; `None` = there is no budget. None, while prices are not known.
 pub(super) async fn affordable(session: &Session, size: &str, droplets: usize) -> Option<u32> {
     let budget = session.spec.monthly_cents_max?;
-    let prices = Prices::new(&session.cloud.sizes().await.ok()?);
+    let Ok(sizes) = session.cloud.sizes().await else { return Some(0) };
+    let prices = Prices::new(&sizes);
     let price = prices.monthly_cents(size);
-    if price == 0 {
-        return None;
-    }
-    let standing = session.cloud.droplets(&sluice_infra_plan::tags::fleet(&session.spec.fleet)).await.ok()?;
+    let fleet = sluice_infra_plan::tags::fleet(&session.spec.fleet);
+    let standing = match session.cloud.droplets(&fleet).await {
+        Ok(standing) if price > 0 => standing,
+        _ => return Some(0),
+    };
     let now: u64 = standing.iter().map(|droplet| prices.monthly_cents(&droplet.size)).sum();
     debug_assert!(standing.len().abs_diff(droplets) < 10_000, "the same fleet, a moment later");
     Some(u32::try_from(budget.saturating_sub(now) / price).unwrap_or(u32::MAX))
