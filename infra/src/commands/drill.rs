@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use anyhow::ensure;
 use futures_util::{StreamExt as _, stream};
-use serde::Serialize;
 
-use self::course::{DRILLS, Drill, Row};
+use self::course::Row;
+use self::faults::{DRILLS, Drill};
 use crate::context::Context;
 use crate::table::render;
 use crate::{exit, print, runtime};
 
 mod course;
+mod faults;
 
 /// Rehearsals at a time: each is mostly waiting.
 const PARALLEL: usize = 4;
@@ -23,7 +24,7 @@ const PARALLEL: usize = 4;
 #[command(after_help = "\
 Examples:
   sluice-infra drill                              the whole fleet of infra.toml, with every fault
-  sluice-infra drill --only fail-after --seed 7   one of them, with other dice
+  sluice-infra drill --only error-after --seed 7  one of them, with other dice
   sluice-infra drill --json | jq '.[] | select(.passed | not)'
 
 It needs no account, no token and no network. A rehearsal passes if, after at most five runs of apply, exactly the
@@ -76,17 +77,4 @@ fn table(rows: &[Row]) -> String {
     };
     let headings = ["fault", "struck", "runs", "droplets", "duplicates", "left", "cost", "outcome"];
     render(&headings, rows.iter().map(cells), &[1, 2, 3, 4, 5, 6])
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    #[test]
-    fn rehearsals_have_names_of_their_own() {
-        let names: BTreeSet<&str> = DRILLS.iter().map(|drill| drill.name).collect();
-        assert_eq!(names.len(), DRILLS.len());
-    }
 }

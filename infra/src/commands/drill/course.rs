@@ -1,7 +1,8 @@
-//! One rehearsal: its faults, its course, and what came of it.
+//! The course of one rehearsal, and what came of it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -11,11 +12,12 @@ use serde_json::Value;
 use sluice_infra_cloud::simulator::{self, FaultPlan, Simulator, SimulatorSettings};
 use sluice_infra_cloud::{Cloud, DigitalOcean, Droplet, DropletId};
 use sluice_infra_plan::apply::inventory;
-use sluice_infra_plan::{Handover, Outcome, Pace, Provisioner, Quiet, State, tags};
+use sluice_infra_plan::{Event, Events, Handover, Happening, Outcome, Pace, Provisioner, State, tags};
 use sluice_infra_spec::{Pool, Spec};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::faults::Drill;
 use crate::clouds;
 
 /// How much faster than real time a simulator runs: a droplet boots in at most a second.
@@ -37,71 +39,6 @@ const PACE: Pace = Pace {
 };
 /// A key that nobody has the other half of.
 const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPl6xUqxo1EOBFZHGMHXZUmjlwcQLvo5IJZQWfFBv0Yf drill";
-
-/// One rehearsal.
-#[derive(Debug)]
-pub(super) struct Drill {
-    /// Its name, which is that of its fault.
-    pub(super) name: &'static str,
-    /// Its faults, as `sim serve --faults` takes them.
-    faults: &'static str,
-}
-
-/// Every class of faults once, and all of them at random.
-pub(super) const DRILLS: [Drill; 17] = [
-    Drill { name: "none", faults: "" },
-    Drill {
-        name: "error-before",
-        faults: "[[fault]]\nkind = \"error-before\"\nroute = \"POST /v2/droplets\"\ntimes = 2\n",
-    },
-    Drill {
-        name: "error-after",
-        faults: "[[fault]]\nkind = \"error-after\"\nroute = \"POST /v2/droplets\"\ntimes = 2\n",
-    },
-    Drill {
-        name: "error-after, deleting",
-        faults: "[[fault]]\nkind = \"error-after\"\nroute = \"DELETE /v2/droplets/*\"\ntimes = 2\n",
-    },
-    Drill {
-        name: "timeout-after",
-        faults: "[[fault]]\nkind = \"timeout-after\"\nroute = \"POST /v2/droplets\"\ntimes = 1\n",
-    },
-    Drill {
-        name: "reset-mid-body",
-        faults: "[[fault]]\nkind = \"reset-mid-body\"\nroute = \"POST /v2/droplets\"\ntimes = 2\n",
-    },
-    Drill {
-        name: "reset-mid-body, listing",
-        faults: "[[fault]]\nkind = \"reset-mid-body\"\nroute = \"GET /v2/droplets\"\ntimes = 2\n",
-    },
-    Drill {
-        name: "too-many-requests",
-        faults: "[[fault]]\nkind = \"too-many-requests\"\nprobability = 0.3\ntimes = 6\nseconds = 1\n",
-    },
-    Drill { name: "try-again", faults: "[[fault]]\nkind = \"try-again\"\nroute = \"POST /v2/droplets\"\ntimes = 2\n" },
-    Drill { name: "quota", faults: "[[fault]]\nkind = \"quota\"\nnth = 2\n" },
-    Drill {
-        name: "action-errored",
-        faults: "[[fault]]\nkind = \"action-errored\"\nroute = \"POST /v2/droplets\"\ntimes = 1\n",
-    },
-    Drill { name: "never-active", faults: "[[fault]]\nkind = \"never-active\"\ntimes = 1\n" },
-    Drill { name: "unhealthy", faults: "[[fault]]\nkind = \"unhealthy\"\ntimes = 1\n" },
-    Drill { name: "vanish", faults: "[[fault]]\nkind = \"vanish\"\ntimes = 1\n" },
-    Drill {
-        name: "stale-list",
-        faults: "[[fault]]\nkind = \"error-after\"\nroute = \"POST /v2/droplets\"\ntimes = 2\n\
-                 [[fault]]\nkind = \"stale-list\"\nseconds = 20\n",
-    },
-    Drill { name: "partial-create", faults: "[[fault]]\nkind = \"partial-create\"\n" },
-    Drill {
-        name: "all at random",
-        faults: "[[fault]]\nkind = \"error-before\"\nprobability = 0.08\ntimes = 8\n\
-                 [[fault]]\nkind = \"error-after\"\nprobability = 0.08\ntimes = 8\n\
-                 [[fault]]\nkind = \"reset-mid-body\"\nprobability = 0.08\ntimes = 8\n\
-                 [[fault]]\nkind = \"vanish\"\nprobability = 0.1\ntimes = 1\n\
-                 [[fault]]\nkind = \"stale-list\"\nprobability = 0.3\nseconds = 20\n",
-    },
-];
 
 /// What came of one rehearsal.
 #[derive(Debug, Serialize)]
@@ -158,12 +95,14 @@ impl Drill {
         let folder = tempfile::tempdir().context("make a folder for the state")?;
         let state = Arc::new(State::open(folder.path())?);
         let user_data = clouds::user_data(spec, PUBLIC_KEY);
-        let mut provisioner = Provisioner::new(cloud, state, Arc::clone(spec), user_data, PUBLIC_KEY, Arc::new(Quiet));
+        let tally = Arc::new(Tally::default());
+        let (spec_of_run, events) = (Arc::clone(spec), Arc::clone(&tally));
+        let mut provisioner = Provisioner::new(cloud, state, spec_of_run, user_data, PUBLIC_KEY, events);
         provisioner.pace = PACE;
         let (runs, applied) = apply(&provisioner).await;
-        let standing = self::standing(simulator, &tags::fleet(&spec.fleet));
+        let standing = standing_in(simulator, &tags::fleet(&spec.fleet));
         let destroyed = destroy(&provisioner).await;
-        let left = self::standing(simulator, &tags::fleet(&spec.fleet));
+        let left = standing_in(simulator, &tags::fleet(&spec.fleet));
         let bill = simulator.bill();
         let (wanted, troubles) = match &applied {
             Ok(wanted) => (*wanted, Vec::new()),
@@ -184,8 +123,29 @@ impl Drill {
             left,
             cost_usd: bill.get("total_usd").and_then(Value::as_f64).unwrap_or_default(),
             passed,
-            outcome: told(&troubles, runs, struck, self.faults.is_empty()),
+            outcome: if troubles.is_empty() { self.told(runs, struck, &tally) } else { troubles.join("; ") },
         })
+    }
+}
+
+impl Drill {
+    fn told(&self, runs: u32, struck: u64, tally: &Tally) -> String {
+        let mut text = "as wanted".to_owned();
+        if struck == 0 && !self.faults.is_empty() {
+            text.push_str("; no call of ours can meet it");
+        }
+        if runs > 1 {
+            text.push_str(&format!(" after {runs} runs of apply"));
+        }
+        let counts = [(&tally.adopted, "found by tag"), (&tally.again, "sent again"), (&tally.anew, "made anew")];
+        for (count, word) in counts {
+            let count = count.load(Ordering::Relaxed);
+            if count > 0 {
+                text.push_str(&format!("; {count} {word}"));
+            }
+        }
+        text.push_str(self.remark);
+        text
     }
 }
 
@@ -253,7 +213,7 @@ fn causes(error: &dyn std::error::Error) -> String {
 }
 
 /// The droplets of the fleet, as the simulator itself knows them: no listing lags in here.
-fn standing(simulator: &Simulator, tag: &str) -> usize {
+fn standing_in(simulator: &Simulator, tag: &str) -> usize {
     let state = simulator.state();
     let droplets = state.get("droplets").and_then(Value::as_object).into_iter().flatten();
     let has_tag = |droplet: &Value| {
@@ -270,12 +230,27 @@ fn duplicates(bill: &Value) -> usize {
     charges.len() - names.len()
 }
 
-fn told(troubles: &[String], runs: u32, struck: u64, is_calm: bool) -> String {
-    match (troubles, runs) {
-        ([], _) if struck == 0 && !is_calm => "as wanted: no call of ours can meet it".to_owned(),
-        ([], 1) => "as wanted".to_owned(),
-        ([], _) => format!("as wanted after {runs} runs of apply"),
-        _ => troubles.join("; "),
+/// How often an apply had to help itself.
+#[derive(Debug, Default)]
+struct Tally {
+    adopted: AtomicU32,
+    again: AtomicU32,
+    anew: AtomicU32,
+}
+
+impl Events for Tally {
+    fn event(&self, event: &Event) {
+        let counted = match event.happening {
+            Happening::Adopted { .. } => &self.adopted,
+            Happening::Again { .. } => &self.again,
+            Happening::Anew { .. } => &self.anew,
+            Happening::Sent
+            | Happening::Accepted { .. }
+            | Happening::Looking { .. }
+            | Happening::Done
+            | Happening::Failed { .. } => return,
+        };
+        counted.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -293,19 +268,7 @@ impl Handover for NothingServes {
 
 #[cfg(test)]
 mod tests {
-    use sluice_infra_cloud::simulator::FaultKind;
-
     use super::*;
-
-    #[test]
-    fn the_faults_of_each_rehearsal_are_readable_and_every_kind_is_among_them() {
-        let mut missing: Vec<FaultKind> = FaultKind::ALL.iter().map(|(kind, ..)| *kind).collect();
-        for drill in &DRILLS {
-            let plan = FaultPlan::parse(drill.faults).unwrap();
-            missing.retain(|kind| plan.fault.iter().all(|fault| fault.kind != *kind));
-        }
-        assert_eq!(missing, []);
-    }
 
     #[test]
     fn a_name_that_is_billed_twice_is_a_duplicate() {
