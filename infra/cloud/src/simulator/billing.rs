@@ -26,7 +26,7 @@ pub(super) struct Charge {
     name: String,
     size: String,
     seconds: u64,
-    usd: f64,
+    pub(super) usd: f64,
 }
 
 impl Charge {
@@ -54,7 +54,7 @@ impl World {
     pub(super) fn bill(&self) -> Value {
         let running = self.droplets.values().map(|droplet| Charge::of(droplet, self.now_ms));
         let charges: Vec<Charge> = self.charges.iter().cloned().chain(running).collect();
-        let total: f64 = charges.iter().map(|charge| charge.usd).sum();
+        let total = self.earlier_usd + charges.iter().map(|charge| charge.usd).sum::<f64>();
         json!({ "at": written(self.now_ms), "total_usd": total, "charges": charges })
     }
 }

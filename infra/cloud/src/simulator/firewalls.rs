@@ -7,7 +7,7 @@ use super::call::{Answer, Outcome, Refusal};
 use super::clock::written;
 use super::pages::few;
 use super::routes::Call;
-use super::world::{Event, World};
+use super::world::{ENTRIES_MAX, Event, World};
 
 /// Bounds of one firewall (docs, "Firewall Limits").
 const RULES_MAX: usize = 50;
@@ -70,6 +70,9 @@ pub(super) fn delete(call: &mut Call<'_>, id: &str) -> Outcome {
 }
 
 fn put(call: &mut Call<'_>, before: Option<Firewall>, status: u16) -> Outcome {
+    if before.is_none() && call.world.firewalls.len() >= ENTRIES_MAX {
+        return Err(Refusal::unprocessable("firewall limit reached"));
+    }
     let wanted: Wanted = call.request.json()?;
     let id = before.as_ref().map(|before| before.id.clone());
     if call.world.firewalls.values().any(|other| other.name == wanted.name && Some(&other.id) != id.as_ref()) {

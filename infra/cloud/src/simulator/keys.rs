@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Outcome, Refusal};
 use super::pages::few;
 use super::routes::Call;
-use super::world::World;
+use super::world::{ENTRIES_MAX, World};
 
 /// A public key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
         .ok_or_else(|| Refusal::unprocessable("Key invalid, key should be of the format `type key [comment]`"))?;
     if call.world.keys.values().any(|key| key.fingerprint == fingerprint) {
         return Err(Refusal::unprocessable("SSH Key is already in use on your account"));
+    }
+    if call.world.keys.len() >= ENTRIES_MAX {
+        return Err(Refusal::unprocessable("ssh key limit reached"));
     }
     let id = call.world.take_key_id();
     let key = Key { id, name: wanted.name, fingerprint, public_key: wanted.public_key };

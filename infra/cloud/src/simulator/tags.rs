@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Outcome, Refusal};
 use super::pages::few;
 use super::routes::Call;
+use super::world::ENTRIES_MAX;
 use crate::checks::is_tag;
 
 /// Things tagged by one call.
@@ -42,6 +43,9 @@ pub(super) fn create(call: &mut Call<'_>) -> Outcome {
     let wanted: Wanted = call.request.json()?;
     if !is_tag(&wanted.name) {
         return Err(Refusal::unprocessable("Tags may only contain letters, numbers, colons, dashes, and underscores."));
+    }
+    if call.world.tags.len() >= ENTRIES_MAX {
+        return Err(Refusal::unprocessable("tag limit reached"));
     }
     let droplets = call.world.tags.entry(wanted.name.clone()).or_default().clone();
     Ok(Answer::json(201, &json!({ "tag": value(call, &wanted.name, &droplets) })))

@@ -25,6 +25,10 @@ const FIRST_KEY: u64 = 48_000_000;
 const ID_GAP_MAX: u64 = 9;
 /// Actions that are remembered; the oldest are forgotten.
 const ACTIONS_MAX: usize = 100_000;
+/// Charges of deleted droplets that are told one by one; older ones are only in the sum.
+const CHARGES_MAX: usize = 100_000;
+/// Keys, tags, firewalls: most of each. Far above what DigitalOcean allows; it bounds memory.
+pub(super) const ENTRIES_MAX: usize = 100_000;
 /// Deleted droplets that a stale listing can still show.
 const GONE_MAX: usize = 1_000;
 /// 198.18.0.0/15 is for benchmarks (RFC 2544): no address of the simulator is anybody's machine.
@@ -48,7 +52,9 @@ pub(super) struct World {
     pub(super) reserved: BTreeMap<Ipv4Addr, ReservedIp>,
     pub(super) balancers: BTreeMap<String, Balancer>,
     pub(super) pools: BTreeMap<String, Pool>,
-    pub(super) charges: Vec<Charge>,
+    pub(super) charges: VecDeque<Charge>,
+    /// What the droplets cost whose charges are forgotten, US dollars.
+    pub(super) earlier_usd: f64,
     pub(super) gone: VecDeque<(u64, Droplet)>,
     due: BTreeSet<Due>,
     order: u64,
@@ -97,7 +103,8 @@ impl World {
             reserved: BTreeMap::new(),
             balancers: BTreeMap::new(),
             pools: BTreeMap::new(),
-            charges: Vec::new(),
+            charges: VecDeque::new(),
+            earlier_usd: 0.0,
             gone: VecDeque::new(),
             due: BTreeSet::new(),
             order: 0,
@@ -170,7 +177,10 @@ impl World {
         for reserved in self.reserved.values_mut().filter(|reserved| reserved.droplet == Some(id)) {
             reserved.droplet = None;
         }
-        self.charges.push(Charge::of(&droplet, self.now_ms));
+        self.charges.push_back(Charge::of(&droplet, self.now_ms));
+        if self.charges.len() > CHARGES_MAX {
+            self.earlier_usd += self.charges.pop_front().map_or(0.0, |charge| charge.usd);
+        }
         self.gone.push_back((self.now_ms, droplet));
         while self.gone.len() > GONE_MAX {
             self.gone.pop_front();
