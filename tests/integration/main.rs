@@ -22,6 +22,7 @@ mod infra_deploy;
 mod infra_doctor;
 mod infra_plan;
 mod infra_pydo;
+mod infra_sim;
 mod init;
 mod large_sets;
 mod lifecycle;
