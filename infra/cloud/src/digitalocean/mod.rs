@@ -18,6 +18,7 @@ mod pages;
 mod pools;
 mod settings;
 mod transport;
+mod within;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use pools::{AutoscaleConfig, AutoscalePool, AutoscaleTemplate, AutoscaleWant
 pub use settings::DigitalOceanSettings;
 
 use crate::error::CloudError;
+use crate::simulator::Simulator;
 use transport::Transport;
 
 /// Shown names.
@@ -63,6 +65,11 @@ impl DigitalOcean {
     /// As [`Self::new`].
     pub fn simulator(url: String, token: String) -> Result<Self, CloudError> {
         Self::named(SIMULATOR, DigitalOceanSettings { url, token })
+    }
+
+    /// A client of a simulator in this process.
+    pub(crate) fn within(simulator: Simulator) -> Self {
+        Self { transport: Transport::within(SIMULATOR, simulator), page_entries: pages::ENTRIES_MAX }
     }
 
     fn named(cloud: &'static str, settings: DigitalOceanSettings) -> Result<Self, CloudError> {

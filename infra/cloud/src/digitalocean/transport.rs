@@ -12,7 +12,9 @@ use super::call::Call;
 use super::fault;
 use super::pace::{HOUR, Pace};
 use super::settings::Checked;
+use super::within;
 use crate::error::CloudError;
+use crate::simulator::Simulator;
 
 /// Longest wait for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -36,11 +38,20 @@ pub(super) enum Answer {
     Missing(CloudError),
 }
 
+/// Where calls go.
+#[derive(Debug)]
+enum Way {
+    /// Over HTTP.
+    Http(Client),
+    /// To a simulator in this process.
+    Within(Simulator),
+}
+
 /// Sends calls.
 #[derive(Debug)]
 pub(super) struct Transport {
     cloud: &'static str,
-    client: Client,
+    way: Way,
     base: Url,
     authorization: HeaderValue,
     answer_max: Duration,
@@ -62,7 +73,17 @@ impl Transport {
             client = client.no_proxy();
         }
         let client = client.build().map_err(|error| CloudError::Machine { message: format!("set up TLS: {error}") })?;
-        Ok(Self { cloud, client, base, authorization, answer_max: ANSWER_MAX, pace: Mutex::default() })
+        Ok(Self::by(cloud, Way::Http(client), base, authorization))
+    }
+
+    /// To a simulator in this process.
+    pub(super) fn within(cloud: &'static str, simulator: Simulator) -> Self {
+        let base = Url::parse(within::BASE).expect("invariant: the constant is a URL");
+        Self::by(cloud, Way::Within(simulator), base, HeaderValue::from_static(within::TOKEN))
+    }
+
+    fn by(cloud: &'static str, way: Way, base: Url, authorization: HeaderValue) -> Self {
+        Self { cloud, way, base, authorization, answer_max: ANSWER_MAX, pace: Mutex::default() }
     }
 
     pub(super) const fn answer_within(&mut self, longest: Duration) {
@@ -81,9 +102,13 @@ impl Transport {
     ///
     /// Cancel safe for calls that read; a write that is dropped may have been done.
     pub(super) async fn send(&self, call: &Call, at: Option<&Url>) -> Result<Answer, CloudError> {
+        let client = match &self.way {
+            Way::Http(client) => client,
+            Way::Within(simulator) => return within::send(simulator, &self.base, call, at).await,
+        };
         let url = at.map_or_else(|| call.url(&self.base), |url| Ok(url.clone()))?;
         self.turn().await?;
-        let mut request = self.client.request(call.method.clone(), url).timeout(self.answer_max);
+        let mut request = client.request(call.method.clone(), url).timeout(self.answer_max);
         request = request.header(AUTHORIZATION, self.authorization.clone());
         if let Some(body) = &call.body {
             request = request.json(body);

@@ -1,9 +1,11 @@
-//! The simulated time: stands still until it is told to go on, or runs at a multiple of the real one.
+//! The simulated time: stands still until it is told to go on, or runs at a multiple of the runtime's, which is the real
+//! one but in tests that pause it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 /// Simulated time, ms since the Unix epoch.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod billing;
 mod call;
 mod catalogue;
 mod clock;
+mod cloud;
 mod control;
 mod create;
 mod droplets;

@@ -196,3 +196,28 @@ fn the_reference_of_faults_is_that_of_the_code() {
         assert!(row.ends_with(&format!("| `{route}` |")), "{row}");
     }
 }
+
+/// The runtime's time stands still but while all wait: a boot of a minute costs nothing, and the simulator's time follows.
+#[tokio::test(start_paused = true)]
+async fn the_contract_holds_in_process() {
+    let simulator = Simulator::new(&SimulatorSettings { speed: Some(1.0), ..SimulatorSettings::default() });
+    let begin_ms = simulator.now_ms();
+    contract::run(&simulator, wanted("c")).await.unwrap();
+    contract::crowd(&simulator, wanted("m"), 20).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    contract::quota(&simulator, wanted("q")).await.unwrap();
+    assert!(simulator.now_ms() >= begin_ms + 18_000 + 120_000, "it took its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_delivery_is_unclear_in_process_too() {
+    let simulator = Simulator::new(&SimulatorSettings { speed: Some(1.0), ..SimulatorSettings::default() });
+    let kinds = [FaultKind::ErrorAfter, FaultKind::TimeoutAfter, FaultKind::ResetMidBody];
+    for (made, kind) in kinds.into_iter().enumerate() {
+        simulator.set_faults(FaultPlan::once(kind));
+        let end = simulator.create_droplet(&wanted(&format!("d{made}"))).await;
+        assert!(matches!(end, Err(CloudError::Unclear { .. })), "{kind:?}: {end:?}");
+        simulator.set_faults(FaultPlan::once(FaultKind::TooManyRequests));
+        assert_eq!(simulator.droplets("sluice:test").await.unwrap().len(), made + 1);
+    }
+}
