@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Status(commands::status::Args),
     /// Show what changed outside since we left it
     Drift(commands::drift::Args),
+    /// Write the fleet for Ansible, cloud-init or Terraform
+    Export(commands::export::Args),
     /// Delete droplets that are billed and that nothing wants
     Gc(commands::gc::Args),
     /// Show what the fleet costs: a month, and so far

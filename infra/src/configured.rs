@@ -195,7 +195,7 @@ fn private(droplet: &Droplet) -> anyhow::Result<std::net::IpAddr> {
 }
 
 /// Our programs: beside this one, or in the folder that the environment names.
-fn programs() -> anyhow::Result<Programs> {
+pub(crate) fn programs() -> anyhow::Result<Programs> {
     let agent = std::env::current_exe().context("find this program's own file")?;
     let named = std::env::var_os(PROGRAMS_VARIABLE).map(PathBuf::from);
     let folder = named.unwrap_or_else(|| agent.parent().unwrap_or_else(|| Path::new(".")).to_owned());

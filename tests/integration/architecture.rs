@@ -51,7 +51,7 @@ const USES: &[(&str, &[&str])] = &[
     ("sluice-infra-spec", &["sluice-document", "sluice-model"]),
     ("sluice-infra-host", &["sluice-infra-spec"]),
     ("sluice-infra-plan", &["sluice-infra-cloud", "sluice-infra-spec"]),
-    ("sluice-infra-configure", &["sluice-infra-host", "sluice-infra-spec", "sluice-policy"]),
+    ("sluice-infra-configure", &["sluice-infra-cloud", "sluice-infra-host", "sluice-infra-spec", "sluice-policy"]),
     ("sluice-infra-deploy", &["sluice-infra-host", "sluice-infra-spec", "sluice-model", "sluice-state"]),
     ("sluice-infra-monitor", &["sluice-alert", "sluice-infra-host", "sluice-infra-spec", "sluice-model"]),
     ("sluice-infra-scale", &["sluice-infra-spec"]),

@@ -9,6 +9,7 @@ use sluice_infra_host::remote::{Digest, sha256_of};
 use sluice_infra_host::{AgentConfig, AgentSecrets, Manifest, Resource};
 use sluice_infra_spec::{Pool, Role, Spec};
 
+use crate::export::blank;
 use crate::passwords::{Passwords, WeakPassword};
 use crate::roles;
 use crate::router_folder::{FolderFault, RouterFolder};
@@ -111,18 +112,36 @@ impl FleetFiles {
     /// # Errors
     /// [`ReadError`]
     pub fn read(settings: &ReadSettings<'_>) -> Result<Self, ReadError> {
-        let ReadSettings { spec, folder, programs, redis_password, deploy_key } = settings;
+        let passwords = Passwords::new(settings.redis_password)?;
+        Self::with(settings.spec, settings.folder, settings.programs, passwords, settings.deploy_key)
+    }
+
+    /// The same with blanks in the places of secrets: for exports. Blocks.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub fn without_secrets(spec: &Spec, folder: &Path, programs: &Programs) -> Result<Self, ReadError> {
+        Self::with(spec, folder, programs, Passwords::blank(), &blank::secret(blank::DEPLOY_KEY))
+    }
+
+    fn with(
+        spec: &Spec,
+        folder: &Path,
+        programs: &Programs,
+        passwords: Passwords,
+        deploy_key: &str,
+    ) -> Result<Self, ReadError> {
         let program = |path: &Path| match sha256_of(path) {
             Ok(digest) => Ok((path.to_owned(), digest)),
             Err(source) => Err(ReadError::Program { path: path.to_owned(), source }),
         };
         Ok(Self {
-            passwords: Passwords::new(redis_password)?,
-            deploy_key: DeployKeyText((*deploy_key).to_owned()),
+            passwords,
+            deploy_key: DeployKeyText(deploy_key.to_owned()),
             agent: program(&programs.agent)?,
             router: program(&programs.router)?,
             folder: RouterFolder::read(&folder.join(&spec.router.folder))?,
-            spec: (*spec).clone(),
+            spec: spec.clone(),
         })
     }
 

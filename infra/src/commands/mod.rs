@@ -11,6 +11,7 @@ pub(crate) mod destroy;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod drill;
+pub(crate) mod export;
 pub(crate) mod gc;
 pub(crate) mod init;
 pub(crate) mod local_droplet;
@@ -49,6 +50,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args, &context),
         Command::Drift(args) => drift::run(&args, &context),
         Command::Drill(args) => drill::run(&args, &context),
+        Command::Export(args) => export::run(&args, &context),
         Command::Gc(args) => gc::run(&args, &context),
         Command::Lock(args) => lock::run(&args, &context),
         Command::Plan(args) => plan::run(&args, &context),

@@ -92,7 +92,8 @@ fn own_network(machine: &Machine<'_>) -> Result<(), Fault> {
 }
 
 /// The rules as `nft -f` reads them. The first two lines make loading it again replace the table, in one transaction.
-fn ruleset(tcp: &BTreeMap<u16, Vec<String>>) -> String {
+#[must_use]
+pub fn ruleset(tcp: &BTreeMap<u16, Vec<String>>) -> String {
     let mut rules = format!(
         "#!/usr/sbin/nft -f\n# By sluice-infra configure; changes here are undone by the next run.\n\
          table inet {TABLE} {{}}\ndelete table inet {TABLE}\ntable inet {TABLE} {{\n  chain input {{\n    \

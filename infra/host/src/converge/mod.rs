@@ -29,7 +29,9 @@ use crate::layout::Layout;
 use crate::manifest::{Manifest, Resource};
 use machine::Machine;
 
+pub use firewall::ruleset;
 pub use report::{Action, Change, ConvergeError, Difference, Fault, Report, Stopped};
+pub use repository::{SETTINGS as REPOSITORY_SETTINGS, hooks as repository_hooks};
 pub use validate::{MANIFEST_BYTES_MAX, validate};
 
 /// What one run does.

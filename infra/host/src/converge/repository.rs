@@ -15,7 +15,7 @@ use crate::remote::quoted;
 /// Hooks of git, and the commands of the agent that they call.
 const HOOKS: [(&str, &str); 2] = [("pre-receive", "receive"), ("post-receive", "release")];
 /// What our hooks rely on: history is never rewritten, not even by who may skip hooks; options of a push arrive.
-const SETTINGS: [(&str, &str); 3] = [
+pub const SETTINGS: [(&str, &str); 3] = [
     ("receive.denyNonFastForwards", "true"),
     ("receive.denyDeletes", "true"),
     ("receive.advertisePushOptions", "true"),
@@ -82,16 +82,21 @@ impl Repository<'_> {
         [layout.releases(self.app), layout.shared(self.app)]
     }
 
-    /// Name, file and text of each.
     fn hooks(&self, layout: &Layout) -> Vec<(&'static str, PathBuf, String)> {
-        let folder = layout.repository(self.app).join("hooks");
-        let program = quoted(&layout.programs().join("sluice-infra").display().to_string());
-        let hook = |(hook, command): (&'static str, &str)| {
-            let text = format!("#!/bin/sh\nexec {program} agent {command} {}\n", quoted(self.app));
-            (hook, folder.join(hook), text)
-        };
-        HOOKS.into_iter().map(hook).collect()
+        hooks(layout, self.app)
     }
+}
+
+/// Our hooks of an app's repository: name, file and text of each.
+#[must_use]
+pub fn hooks(layout: &Layout, app: &str) -> Vec<(&'static str, PathBuf, String)> {
+    let folder = layout.repository(app).join("hooks");
+    let program = quoted(&layout.programs().join("sluice-infra").display().to_string());
+    let hook = |(hook, command): (&'static str, &str)| {
+        let text = format!("#!/bin/sh\nexec {program} agent {command} {}\n", quoted(app));
+        (hook, folder.join(hook), text)
+    };
+    HOOKS.into_iter().map(hook).collect()
 }
 
 fn is_hook(file: &std::path::Path, text: &str) -> bool {

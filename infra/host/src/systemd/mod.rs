@@ -21,6 +21,12 @@ const CALL_MAX: Duration = Duration::from_secs(3700);
 /// Most lines of a log in one answer.
 const LOG_LINES_MAX: usize = 10_000;
 
+/// The unit file that a service gets.
+#[must_use]
+pub fn unit_file(unit: &ServiceUnit) -> String {
+    text::render(unit)
+}
+
 /// The systemd of this machine.
 #[derive(Clone, Debug)]
 pub struct Systemd {
