@@ -25,6 +25,8 @@ pub(super) struct Charge {
     droplet: u64,
     name: String,
     size: String,
+    from_ms: u64,
+    until_ms: u64,
     seconds: u64,
     pub(super) usd: f64,
 }
@@ -33,8 +35,8 @@ impl Charge {
     /// Until then.
     pub(super) fn of(droplet: &Droplet, until_ms: u64) -> Self {
         let seconds = until_ms.saturating_sub(droplet.created_ms).div_ceil(1_000);
-        let (name, size) = (droplet.name.clone(), droplet.size.clone());
-        Self { droplet: droplet.id, name, usd: usd(&size, seconds), size, seconds }
+        let (name, size, from_ms) = (droplet.name.clone(), droplet.size.clone(), droplet.created_ms);
+        Self { droplet: droplet.id, name, usd: usd(&size, seconds), size, from_ms, until_ms, seconds }
     }
 }
 

@@ -10,7 +10,7 @@ use futures_util::FutureExt as _;
 use sluice_infra_plan::State;
 
 use crate::fleet::{Fleet, apply, spec};
-use crate::model::{Mishap, ModelCloud};
+use crate::simulated::{Mishap, Simulated};
 
 /// More steps than any of these applies has.
 const STEPS_MAX: usize = 200;
@@ -21,7 +21,7 @@ const LAG: Duration = Duration::from_secs(20);
 async fn at_every_step(mishaps: &[Mishap], lag: Duration) {
     let wanted = spec(3, "s-1vcpu-1gb", None);
     for step in 1..STEPS_MAX {
-        let fleet = Fleet::new(ModelCloud::with(mishaps, lag));
+        let fleet = Fleet::new(Simulated::with(mishaps, lag));
         let interrupted = interrupt(&fleet, &wanted, step).await;
         let mut runs = 0;
         loop {

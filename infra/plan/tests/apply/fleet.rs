@@ -1,4 +1,4 @@
-//! One fleet in a test: its file, its folder of state, the model cloud.
+//! One fleet in a test: its file, its folder of state, its simulator.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +9,7 @@ use sluice_infra_plan::plan::UserData;
 use sluice_infra_plan::{Handover, Outcome, Pace, Plan, Provisioner, Quiet, State};
 use sluice_infra_spec::Spec;
 
-use crate::model::ModelCloud;
+use crate::simulated::Simulated;
 
 /// One droplet is router and Redis, `count` run the app.
 pub(crate) fn spec(count: u32, size: &str, budget_usd: Option<u32>) -> Spec {
@@ -23,14 +23,17 @@ pub(crate) fn spec(count: u32, size: &str, budget_usd: Option<u32>) -> Spec {
     sluice_infra_spec::parse(&Source { file: "infra.toml".to_owned(), text }).unwrap()
 }
 
+/// A key that nobody has the other half of.
+const PUBLIC_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPl6xUqxo1EOBFZHGMHXZUmjlwcQLvo5IJZQWfFBv0Yf cats";
+
 /// A fleet with its state on disk.
 pub(crate) struct Fleet {
-    pub(crate) cloud: Arc<ModelCloud>,
+    pub(crate) cloud: Arc<Simulated>,
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl Fleet {
-    pub(crate) fn new(cloud: ModelCloud) -> Self {
+    pub(crate) fn new(cloud: Simulated) -> Self {
         Self { cloud: Arc::new(cloud), folder: tempfile::tempdir().unwrap() }
     }
 
@@ -43,8 +46,8 @@ impl Fleet {
         let user_data: UserData =
             spec.pools.iter().map(|pool| (pool.name.clone(), "#cloud-config\n{}".to_owned())).collect();
         let spec = Arc::new(spec.clone());
-        let cloud = Arc::clone(&self.cloud);
-        let mut made = Provisioner::new(cloud, Arc::new(state), spec, user_data, "ssh-ed25519 A", Arc::new(Quiet));
+        let cloud = Arc::new(self.cloud.0.clone());
+        let mut made = Provisioner::new(cloud, Arc::new(state), spec, user_data, PUBLIC_KEY, Arc::new(Quiet));
         made.pace = Pace::DIGITALOCEAN;
         made
     }

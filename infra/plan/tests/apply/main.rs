@@ -1,4 +1,4 @@
-//! Applying plans on a model cloud that misbehaves: what stands afterwards, what is billed, what is said.
+//! Applying plans on a simulator that misbehaves: what stands afterwards, what is billed, what is said.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,13 +8,12 @@
 
 mod crash;
 mod fleet;
-mod model;
+mod simulated;
 
 use std::time::Duration;
 
 use fleet::{Fleet, Refusing, spec};
-use model::{Mishap, ModelCloud};
-use sluice_infra_cloud::DropletStatus;
+use simulated::{Mishap, Simulated};
 use sluice_infra_plan::apply::inventory;
 use sluice_infra_plan::drift::drift;
 use sluice_infra_plan::gc::{Why, garbage};
@@ -30,7 +29,7 @@ fn pool_of(tags: &[String]) -> &str {
 
 #[tokio::test(start_paused = true)]
 async fn a_second_apply_changes_nothing() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let wanted = spec(2, "s-1vcpu-1gb", None);
     let (_, outcome) = fleet.apply(&wanted).await;
     assert_eq!((outcome.created.len(), outcome.firewalls.len(), faults(&outcome).len()), (3, 2, 0));
@@ -41,7 +40,7 @@ async fn a_second_apply_changes_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unclear_answer_is_followed_by_a_look_not_by_a_second_droplet() {
-    let fleet = Fleet::new(ModelCloud::with(&[Mishap::UnclearAfter; 3], Duration::from_secs(20)));
+    let fleet = Fleet::new(Simulated::with(&[Mishap::UnclearAfter; 3], Duration::from_secs(20)));
     let (_, outcome) = fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     assert_eq!((fleet.cloud.created(), fleet.cloud.billed().len()), (3, 3));
@@ -49,7 +48,7 @@ async fn an_unclear_answer_is_followed_by_a_look_not_by_a_second_droplet() {
 
 #[tokio::test(start_paused = true)]
 async fn what_never_gets_active_is_deleted_and_made_anew() {
-    let fleet = Fleet::new(ModelCloud::with(&[Mishap::NeverActive, Mishap::Vanishes], Duration::ZERO));
+    let fleet = Fleet::new(Simulated::with(&[Mishap::NeverActive, Mishap::Vanishes], Duration::ZERO));
     let (_, outcome) = fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     assert_eq!((fleet.cloud.created(), fleet.cloud.billed().len()), (5, 3));
@@ -57,7 +56,7 @@ async fn what_never_gets_active_is_deleted_and_made_anew() {
 
 #[tokio::test(start_paused = true)]
 async fn a_quota_is_told_with_what_stands() {
-    let fleet = Fleet::new(ModelCloud::with(&[Mishap::None, Mishap::Quota, Mishap::None], Duration::ZERO));
+    let fleet = Fleet::new(Simulated::with(&[Mishap::None, Mishap::Quota, Mishap::None], Duration::ZERO));
     let (_, outcome) = fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
     assert_eq!(faults(&outcome), [FaultKind::Quota]);
     assert!(outcome.failures[0].reason.contains("will exceed your droplet limit"));
@@ -66,7 +65,7 @@ async fn a_quota_is_told_with_what_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cloud_that_stays_unclear_leaves_the_operation_open_for_the_next_run() {
-    let fleet = Fleet::new(ModelCloud::with(&[Mishap::UnclearBefore; 6], Duration::ZERO));
+    let fleet = Fleet::new(Simulated::with(&[Mishap::UnclearBefore; 6], Duration::ZERO));
     let provisioner = fleet.provisioner(&spec(0, "s-1vcpu-1gb", None));
     let (_, outcome) = fleet::apply(&provisioner).await;
     assert_eq!(faults(&outcome), [FaultKind::Away]);
@@ -78,7 +77,7 @@ async fn a_cloud_that_stays_unclear_leaves_the_operation_open_for_the_next_run()
 
 #[tokio::test(start_paused = true)]
 async fn successors_come_before_the_old_ones_leave_and_redis_the_other_way_round() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
     let (plan, outcome) = fleet.apply(&spec(2, "s-1vcpu-2gb", None)).await;
     assert_eq!(plan.counts().replaces, 2);
@@ -87,7 +86,7 @@ async fn successors_come_before_the_old_ones_leave_and_redis_the_other_way_round
     assert_eq!(sizes, ["s-1vcpu-1gb", "s-1vcpu-2gb", "s-1vcpu-2gb"]);
 
     let redis = fleet.cloud.billed().into_iter().find(|droplet| pool_of(&droplet.tags) == "edge").unwrap();
-    fleet.cloud.change(&redis.id, |droplet| droplet.status = DropletStatus::Off);
+    fleet.cloud.power_off(&redis.id);
     let (plan, outcome) = fleet.apply(&spec(2, "s-1vcpu-2gb", None)).await;
     assert!(plan.loses_data());
     assert_eq!((outcome.deleted, fleet.cloud.billed().len(), fleet.cloud.peak()), (vec![redis.id], 3, 5));
@@ -95,7 +94,7 @@ async fn successors_come_before_the_old_ones_leave_and_redis_the_other_way_round
 
 #[tokio::test(start_paused = true)]
 async fn without_a_successor_nothing_leaves() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     fleet.apply(&spec(1, "s-1vcpu-1gb", None)).await;
     let provisioner = fleet.provisioner(&spec(1, "s-1vcpu-2gb", None));
     let (observed, plan) = provisioner.plan().await.unwrap();
@@ -118,7 +117,7 @@ async fn without_a_successor_nothing_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_listing_that_lags_hides_and_shows_nothing() {
-    let fleet = Fleet::new(ModelCloud::with(&[], Duration::from_secs(600)));
+    let fleet = Fleet::new(Simulated::with(&[], Duration::from_secs(600)));
     fleet.apply(&spec(2, "s-1vcpu-1gb", None)).await;
     assert!(fleet.plan(&spec(2, "s-1vcpu-1gb", None)).await.is_empty(), "three are there, none is listed");
     tokio::time::sleep(Duration::from_secs(700)).await;
@@ -130,7 +129,7 @@ async fn a_listing_that_lags_hides_and_shows_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn drift_is_seen_and_repaired() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let wanted = spec(2, "s-1vcpu-1gb", None);
     fleet.apply(&wanted).await;
     let differences = async |provisioner: &Provisioner| {
@@ -142,8 +141,8 @@ async fn drift_is_seen_and_repaired() {
 
     let apps: Vec<_> = fleet.cloud.billed().into_iter().filter(|droplet| pool_of(&droplet.tags) == "app").collect();
     fleet.cloud.lose(&apps[0].id);
-    fleet.cloud.change(&apps[1].id, |droplet| droplet.tags.clear());
-    fleet.cloud.open_walls("cats-app");
+    fleet.cloud.untag(&apps[1]);
+    fleet.cloud.open_walls("cats-app").await;
     let found = differences(&provisioner).await;
     assert!(matches!(&found[0], Difference::Missing { id, .. } if *id == apps[0].id), "{found:?}");
     assert!(matches!(&found[1], Difference::Changed { field: "tags", .. }), "{found:?}");
@@ -157,11 +156,11 @@ async fn drift_is_seen_and_repaired() {
 
 #[tokio::test(start_paused = true)]
 async fn what_nothing_wants_is_found_and_deleted() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let wanted = spec(1, "s-1vcpu-1gb", None);
     fleet.apply(&wanted).await;
-    let stray = fleet.cloud.stray(&["sluice:cats".to_owned()]);
-    fleet.cloud.stray(&["sluice:dogs".to_owned()]);
+    let stray = fleet.cloud.stray(&["sluice:cats".to_owned()]).await;
+    fleet.cloud.stray(&["sluice:dogs".to_owned()]).await;
     let provisioner = fleet.provisioner(&wanted);
     let found = garbage(&wanted, &provisioner.observe().await.unwrap(), &provisioner.state).unwrap();
     assert_eq!(
@@ -174,7 +173,7 @@ async fn what_nothing_wants_is_found_and_deleted() {
 
 #[tokio::test(start_paused = true)]
 async fn the_controller_grows_below_the_budget_and_only_while_it_leads() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let wanted = spec(1, "s-1vcpu-1gb", Some(24));
     fleet.apply(&wanted).await;
     let provisioner = fleet.provisioner(&wanted);
@@ -200,7 +199,7 @@ async fn the_controller_grows_below_the_budget_and_only_while_it_leads() {
 
 #[tokio::test(start_paused = true)]
 async fn destroy_leaves_nothing() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let wanted = spec(2, "s-1vcpu-1gb", None);
     fleet.apply(&wanted).await;
     let provisioner = fleet.provisioner(&wanted);
@@ -214,7 +213,7 @@ async fn destroy_leaves_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_plan_above_the_budget_is_not_carried_out() {
-    let fleet = Fleet::new(ModelCloud::default());
+    let fleet = Fleet::new(Simulated::default());
     let (plan, outcome) = fleet.apply(&spec(2, "s-1vcpu-1gb", Some(17))).await;
     assert_eq!(plan.refusals.len(), 1);
     assert_eq!(faults(&outcome), [FaultKind::Budget]);
