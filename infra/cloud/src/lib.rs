@@ -10,6 +10,7 @@ pub mod contract;
 pub mod digitalocean;
 pub mod error;
 pub mod local;
+mod prices;
 pub mod simulator;
 pub mod types;
 
