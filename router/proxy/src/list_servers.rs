@@ -22,6 +22,12 @@ struct Listed<'a> {
     variant: &'a str,
     release: &'a str,
     health: &'static str,
+    /// Percent of its machine; absent where the server does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu: Option<f32>,
+    /// The same of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mem: Option<f32>,
     /// Since its last heartbeat.
     lease_age_ms: u64,
 }
@@ -56,6 +62,8 @@ fn describe(lease: &Lease, now_ms: u64) -> Listed<'_> {
         variant: &server.variant,
         release: &server.release,
         health,
+        cpu: server.cpu,
+        mem: server.mem,
         lease_age_ms: ttl_ms.saturating_sub(lease.ends_ms.saturating_sub(now_ms)),
     }
 }
@@ -67,10 +75,12 @@ fn wants_json(request: &HeaderMap) -> bool {
 }
 
 fn table(servers: &[Listed<'_>]) -> String {
-    let mut rows = vec![["ADDRESS", "APP", "VARIANT", "RELEASE", "HEALTH", "LEASE"].map(ToOwned::to_owned)];
+    let headings = ["ADDRESS", "APP", "VARIANT", "RELEASE", "HEALTH", "CPU", "MEM", "LEASE"];
+    let mut rows = vec![headings.map(ToOwned::to_owned)];
     for server in servers {
+        let (cpu, mem) = (percent(server.cpu), percent(server.mem));
         let age = format!("{} s ago", server.lease_age_ms / 1_000);
-        let cells = [server.address, server.app, server.variant, server.release, server.health, &age];
+        let cells = [server.address, server.app, server.variant, server.release, server.health, &cpu, &mem, &age];
         rows.push(cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell.to_owned() }));
     }
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
@@ -88,6 +98,11 @@ fn table(servers: &[Listed<'_>]) -> String {
     text
 }
 
+/// Whole percent; nothing where it is not known, which is not 0 %.
+fn percent(share: Option<f32>) -> String {
+    share.map_or_else(String::new, |share| format!("{share:.0}%"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,12 +116,14 @@ mod tests {
             variant: "canary",
             release: "",
             health: "serving",
+            cpu: Some(93.4),
+            mem: None,
             lease_age_ms: 2_999,
         };
         let text = table(&[server]);
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[0], "ADDRESS         APP   VARIANT  RELEASE  HEALTH   LEASE");
-        assert_eq!(lines[1], "127.0.0.1:9001  meow  canary   -        serving  2 s ago");
+        assert_eq!(lines[0], "ADDRESS         APP   VARIANT  RELEASE  HEALTH   CPU  MEM  LEASE");
+        assert_eq!(lines[1], "127.0.0.1:9001  meow  canary   -        serving  93%  -    2 s ago");
     }
 
     #[test]

@@ -105,17 +105,20 @@ async fn an_abort_keeps_everything_off_the_canary() {
 async fn servers_are_listed_as_text_and_as_json() {
     let origin = Origin::saying("ok").await;
     let router = Router::start(POLICY);
-    router.cells.servers().apply(vec![lease("a", "stable", &origin, false), lease("b", "canary", &origin, true)]);
+    let mut busy = lease("a", "stable", &origin, false);
+    (busy.server.cpu, busy.server.mem) = (Some(20.5), Some(7.0));
+    router.cells.servers().apply(vec![busy, lease("b", "canary", &origin, true)]);
     let mut client = router.client().await;
     let text = client.get("/listservers").await;
     assert_eq!(text.header("content-type"), Some("text/plain; charset=utf-8"));
     let lines: Vec<Vec<&str>> = text.text().lines().map(|line| line.split_whitespace().collect()).collect();
     let address = origin.address.to_string();
-    assert_eq!(lines[1][..5], [&*address, "meow", "stable", "v1", "serving"]);
-    assert_eq!(lines[2][..5], [&*address, "meow", "canary", "v1", "draining"]);
+    assert_eq!(lines[1][..7], [&*address, "meow", "stable", "v1", "serving", "20%", "7%"]);
+    assert_eq!(lines[2][..7], [&*address, "meow", "canary", "v1", "draining", "-", "-"], "not known is not 0");
     let json = client.ask("GET /listservers HTTP/1.1\r\nhost: test\r\naccept: application/json\r\n\r\n").await;
     let listed: serde_json::Value = serde_json::from_slice(&json.body).unwrap();
     assert_eq!(listed[0]["address"], address);
     assert_eq!((&listed[0]["id"], &listed[1]["health"]), (&"a".into(), &"draining".into()));
+    assert_eq!((&listed[0]["cpu"], listed[1].get("cpu")), (&20.5.into(), None));
     assert_eq!(client.get("/listservers/x").await.text(), "ok", "only where policy routes it");
 }
