@@ -10,10 +10,11 @@ mod passwords;
 mod roles;
 mod router_folder;
 mod send;
+mod traffic;
 
 pub use machine::{FleetFiles, Machine, Needs, Peers, Programs, ReadError, ReadSettings};
 pub use passwords::{PASSWORD_BYTES_MIN, Passwords, WeakPassword};
-pub use router_folder::{FolderFault, RouterFolder};
+pub use router_folder::{FolderFault, Rendered, RouterFolder};
 pub use send::{ConfigureError, configure};
 
 /// Port and address of a router's admin API on its machine: its loopback. The local cloud without namespaces has one loopback for all

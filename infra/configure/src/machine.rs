@@ -151,11 +151,19 @@ impl FleetFiles {
     /// [`FolderFault`] if a router would refuse its configuration.
     pub fn manifest(&self, pool: &Pool, machine: &Machine, peers: Peers) -> Result<Needs, FolderFault> {
         let mut needs = Needs::default();
-        roles::common(self, pool, machine, peers, &mut needs);
+        // Before anything else is made of it: a folder that a router would refuse is of no use to its machine.
+        let is_router = pool.roles.contains(&Role::Router);
+        let rendered = is_router.then(|| roles::rendered(self, machine, peers)).transpose()?;
+        let traffic = rendered.as_ref().map(|rendered| rendered.traffic.clone());
+        roles::common(self, pool, machine, peers, traffic, &mut needs);
         for role in &pool.roles {
             match role {
                 Role::Redis => roles::redis(self, machine, &mut needs),
-                Role::Router => roles::router(self, machine, peers, &mut needs)?,
+                Role::Router => {
+                    if let Some(rendered) = &rendered {
+                        roles::router(self, machine, rendered, &mut needs);
+                    }
+                }
                 Role::App => roles::app(pool, &mut needs),
                 Role::Controller => {}
             }
@@ -179,6 +187,7 @@ impl FleetFiles {
             redis_port: self.spec.redis.port,
             app: pool.app.as_deref().and_then(|name| self.spec.app(name)).cloned(),
             variant: pool.variant.clone(),
+            traffic: None,
         }
     }
 

@@ -6,8 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use minijinja::{Environment, UndefinedBehavior};
+use sluice_infra_host::TrafficSource;
 use sluice_infra_host::remote::{Digest, sha256_of};
 use sluice_policy::{Faults, Source};
+
+use crate::traffic;
 
 /// The process of a router.
 const PROCESS: &str = "sluice.toml";
@@ -72,6 +75,15 @@ pub struct RouterFolder {
     blobs: BTreeMap<String, (PathBuf, Digest)>,
 }
 
+/// The folder as one router gets it.
+#[derive(Clone, Debug)]
+pub struct Rendered {
+    /// Path in the folder -> text.
+    pub files: BTreeMap<String, String>,
+    /// What the router counts with it, and where it tells.
+    pub traffic: TrafficSource,
+}
+
 impl RouterFolder {
     /// Reads it. Files whose names begin with `.` are left out.
     ///
@@ -127,11 +139,11 @@ impl RouterFolder {
         self.blobs.iter().map(|(inside, (file, digest))| (inside.as_str(), file.as_path(), digest.as_str()))
     }
 
-    /// The templates filled in: path in the folder -> text. What comes out is what a router accepts.
+    /// The templates filled in. What comes out is what a router accepts.
     ///
     /// # Errors
     /// [`FolderFault::Template`], [`FolderFault::Refused`]
-    pub fn render(&self, values: &BTreeMap<&str, String>) -> Result<BTreeMap<String, String>, FolderFault> {
+    pub fn render(&self, values: &BTreeMap<&str, String>) -> Result<Rendered, FolderFault> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         let mut files = BTreeMap::new();
@@ -144,8 +156,8 @@ impl RouterFolder {
             }
             files.insert(inside.clone(), rendered);
         }
-        accept(&files)?;
-        Ok(files)
+        let traffic = accept(&files)?;
+        Ok(Rendered { files, traffic })
     }
 }
 
@@ -160,17 +172,17 @@ fn fault(file: &str, values: &BTreeMap<&str, String>, error: &minijinja::Error) 
     FolderFault::Template { file: file.to_owned(), line: error.line().unwrap_or(1), message: format!("{says}{hint}") }
 }
 
-/// A router would take them.
-fn accept(files: &BTreeMap<String, String>) -> Result<(), FolderFault> {
+/// A router would take them; what it then counts.
+fn accept(files: &BTreeMap<String, String>) -> Result<TrafficSource, FolderFault> {
     let source = |(file, text): (&String, &String)| Source { file: file.clone(), text: text.clone() };
     let process = files
         .get_key_value(PROCESS)
         .map(source)
         .unwrap_or_else(|| Source { file: PROCESS.into(), text: String::new() });
-    sluice_policy::parse_process(&process).map_err(FolderFault::Refused)?;
+    let process = sluice_policy::parse_process(&process).map_err(FolderFault::Refused)?;
     let routes: Vec<Source> = files.iter().filter(|(file, _)| is_policy(file)).map(source).collect();
-    sluice_policy::parse(&routes).map_err(FolderFault::Refused)?;
-    Ok(())
+    let policy = sluice_policy::parse(&routes).map_err(FolderFault::Refused)?;
+    Ok(traffic::source(process.admin.address, &policy))
 }
 
 /// A file of `routes.d` itself, not of a folder in it.
@@ -204,7 +216,7 @@ mod tests {
     fn templates_are_filled_in_and_the_rest_goes_as_it_is() {
         let folder = folder(PROCESS_TEXT, ROUTES_TEXT);
         let read = RouterFolder::read(folder.path()).unwrap();
-        let files = read.render(&values()).unwrap();
+        let files = read.render(&values()).unwrap().files;
         assert_eq!(files["sluice.toml"], "[[listeners]]\naddress = \"10.0.0.1:8080\"\n");
         assert_eq!(files.len(), 2);
         let blobs: Vec<&str> = read.blobs().map(|(inside, ..)| inside).collect();

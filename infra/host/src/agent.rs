@@ -1,7 +1,7 @@
 //! What the programs of ours on a machine are told of it.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 use sluice_infra_spec::App;
@@ -33,6 +33,31 @@ pub struct AgentConfig {
     pub app: Option<App>,
     /// Its variant.
     pub variant: Option<String>,
+    /// What the router of this machine counts, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<TrafficSource>,
+}
+
+/// Where a router tells what it counted, and whose requests these are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrafficSource {
+    /// Its admin port, on the loopback of its machine.
+    pub admin: SocketAddr,
+    /// Those that it sends requests to.
+    pub apps: Vec<AppSeries>,
+}
+
+/// What a router's metrics call the servers of one variant of an app.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppSeries {
+    /// The app.
+    pub app: String,
+    /// The variant.
+    pub variant: String,
+    /// Upstreams that discover them.
+    pub upstreams: Vec<String>,
+    /// Routes, and variants as the router's metrics name them, whose requests go there.
+    pub routes: Vec<(String, String)>,
 }
 
 /// `secrets.json`. Brought over ssh's standard input, never in user-data or argv.

@@ -16,7 +16,7 @@ pub mod supervisor;
 pub mod systemd;
 mod unit;
 
-pub use agent::{AgentConfig, AgentSecrets};
+pub use agent::{AgentConfig, AgentSecrets, AppSeries, TrafficSource};
 pub use attestation::{DEPLOY_KEY_FILE, DeployKey, Sealed};
 pub use init::{Init, InitError, ServiceStatus};
 pub use layout::Layout;

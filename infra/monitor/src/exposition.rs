@@ -128,6 +128,7 @@ mod tests {
             redis_port: 6379,
             app: None,
             variant: None,
+            traffic: None,
         };
         let measures = crate::Sampler::new(Layout::new("/"), &config).sample().unwrap();
         let agent = Agent { droplet: "f-app-1".into(), pool: "app".into(), serving: 1, unfit: 0 };

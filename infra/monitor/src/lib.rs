@@ -2,7 +2,7 @@
 //!
 //! On a machine: [`Sampler`] reads `/proc`, [`exposition`] writes it down under the names of node_exporter, [`serve`] shows it.
 //! Where the fleet is watched: [`Watch`] holds the figures of each droplet against the rules of `infra.toml`. No figure is a
-//! state of its own, never 0 %. Who tells people is not decided here.
+//! state of its own, never 0 %. [`traffic`] makes rates of what routers count. Who tells people is not decided here.
 
 pub mod alerts;
 pub mod exposition;
@@ -10,6 +10,7 @@ mod local;
 mod measures;
 mod sampler;
 mod serve;
+pub mod traffic;
 mod watch;
 
 pub use alerts::alert;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_infra_host::{Content, Resource, ServiceUnit};
+use sluice_infra_host::{AgentConfig, Content, Resource, ServiceUnit, TrafficSource};
 use sluice_infra_spec::Pool;
 
 use super::{CLOSED, EXECUTABLE, OPEN, ROOT, STOP_SECONDS, USER, file, folder};
@@ -11,14 +11,22 @@ use crate::machine::{FleetFiles, Machine, Needs, Peers};
 /// Our program, on a machine.
 const AGENT: &str = "/opt/sluice/bin/sluice-infra";
 
-pub(crate) fn common(fleet: &FleetFiles, pool: &Pool, machine: &Machine, peers: Peers, needs: &mut Needs) {
+pub(crate) fn common(
+    fleet: &FleetFiles,
+    pool: &Pool,
+    machine: &Machine,
+    peers: Peers,
+    traffic: Option<TrafficSource>,
+    needs: &mut Needs,
+) {
     needs.add(Resource::User { name: USER.to_owned(), home: "/srv/sluice".to_owned() });
     for path in ["/etc/sluice", "/opt/sluice/bin", "/var/lib/sluice", "/var/log/sluice", "/srv/sluice"] {
         needs.add(folder(path, ROOT, EXECUTABLE));
     }
     let (agent, digest) = &fleet.agent;
     needs.add_blob(AGENT, agent, digest, EXECUTABLE);
-    let config = serde_json::to_string_pretty(&fleet.agent_config(pool, machine, peers)).unwrap_or_default();
+    let config = AgentConfig { traffic, ..fleet.agent_config(pool, machine, peers) };
+    let config = serde_json::to_string_pretty(&config).unwrap_or_default();
     needs.add(file("/etc/sluice/agent.json", Content::Text(config + "\n"), ROOT, OPEN));
     let secrets = serde_json::to_string(&fleet.agent_secrets(pool)).unwrap_or_default();
     needs.add(file("/etc/sluice/secrets.json", Content::Secret(secrets + "\n"), ROOT, CLOSED));

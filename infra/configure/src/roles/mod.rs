@@ -6,7 +6,7 @@ mod router;
 
 pub(crate) use common::{agent_service, app, common};
 pub(crate) use redis::{APP_USER, ROUTER_USER, data_user, redis};
-pub(crate) use router::router;
+pub(crate) use router::{rendered, router};
 
 use sluice_infra_host::{Content, Resource};
 

@@ -1,41 +1,41 @@
 //! A router: `sluice` on the operator's folder, filled in for this machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_infra_host::{Content, Resource, ServiceUnit};
 
 use super::redis::ROUTER_USER;
 use super::{CLOSED, EXECUTABLE, OPEN, ROOT, STOP_SECONDS, USER, file, folder};
 use crate::machine::{FleetFiles, Machine, Needs, Peers};
-use crate::router_folder::FolderFault;
+use crate::router_folder::{FolderFault, Rendered};
 
 const PROGRAM: &str = "/opt/sluice/bin/sluice";
 const FOLDER: &str = "/etc/sluice/router";
 const ENVIRONMENT: &str = "/etc/sluice/router.env";
 const DATA: &str = "/var/lib/sluice/router";
 
-pub(crate) fn router(
-    fleet: &FleetFiles,
-    machine: &Machine,
-    peers: Peers,
-    needs: &mut Needs,
-) -> Result<(), FolderFault> {
+/// The operator's folder, filled in for this machine.
+pub(crate) fn rendered(fleet: &FleetFiles, machine: &Machine, peers: Peers) -> Result<Rendered, FolderFault> {
+    fleet.folder.render(&values(fleet, machine, peers))
+}
+
+pub(crate) fn router(fleet: &FleetFiles, machine: &Machine, rendered: &Rendered, needs: &mut Needs) {
     let (program, digest) = &fleet.router;
     needs.add_blob(PROGRAM, program, digest, EXECUTABLE);
     needs.add(folder(DATA, USER, 0o750));
-    let files = fleet.folder.render(&values(fleet, machine, peers))?;
+    let files = &rendered.files;
     let names: Vec<&str> =
         files.keys().map(String::as_str).chain(fleet.folder.blobs().map(|(inside, ..)| inside)).collect();
-    for name in folders(&names) {
-        needs.add(folder(&name, ROOT, EXECUTABLE));
-        let kept = names.iter().filter_map(|inside| in_folder(&name, inside)).collect();
-        needs.add(Resource::OnlyFiles { folder: name.clone(), names: kept });
+    let folders = folders(&names);
+    for name in &folders {
+        needs.add(folder(name, ROOT, EXECUTABLE));
+        needs.add(Resource::OnlyFiles { folder: name.clone(), names: kept(name, &folders, &names) });
     }
     for (inside, path, digest) in fleet.folder.blobs() {
         needs.add_blob(&format!("{FOLDER}/{inside}"), path, digest, OPEN);
     }
     for (inside, text) in files {
-        needs.add(file(&format!("{FOLDER}/{inside}"), Content::Text(text), ROOT, OPEN));
+        needs.add(file(&format!("{FOLDER}/{inside}"), Content::Text(text.clone()), ROOT, OPEN));
     }
     let password = format!("SLUICE_REDIS_PASSWORD={}\n", fleet.passwords.of(ROUTER_USER));
     needs.add(file(ENVIRONMENT, Content::Secret(password), ROOT, CLOSED));
@@ -53,7 +53,6 @@ pub(crate) fn router(
         // Files of the folder are taken in by the running router; it is started anew only for what it cannot take in.
         restart_on: [PROGRAM, ENVIRONMENT, "/etc/sluice/redis.env"].map(str::to_owned).to_vec(),
     }));
-    Ok(())
 }
 
 /// What the templates may name.
@@ -95,6 +94,12 @@ fn folders(names: &[&str]) -> Vec<String> {
     found
 }
 
+/// What stays in a folder: files of the operator, and the folders that a router has in any case.
+fn kept(folder: &str, folders: &[String], names: &[&str]) -> BTreeSet<String> {
+    let made = folders.iter().filter_map(|path| path.strip_prefix(folder)?.strip_prefix('/')?.split('/').next());
+    made.map(str::to_owned).chain(names.iter().filter_map(|inside| in_folder(folder, inside))).collect()
+}
+
 /// The name in `folder` of a file or folder that `inside` begins with.
 fn in_folder(folder: &str, inside: &str) -> Option<String> {
     let whole = format!("{FOLDER}/{inside}");
@@ -111,6 +116,12 @@ mod tests {
         let names = ["sluice.toml", "routes.d/app.toml", "a/b/c.pem"];
         let found = folders(&names);
         assert_eq!(found, ["", "/a", "/a/b", "/plugins.d", "/routes.d"].map(|path| format!("{FOLDER}{path}")));
+        let stay = |folder: &str| Vec::from_iter(kept(folder, &found, &names));
+        assert_eq!(stay(FOLDER), ["a", "plugins.d", "routes.d", "sluice.toml"], "one without files stays, too");
+        assert_eq!(
+            (stay(&format!("{FOLDER}/a")), stay(&format!("{FOLDER}/plugins.d"))),
+            (vec!["b".to_owned()], vec![])
+        );
         assert_eq!(in_folder(FOLDER, "a/b/c.pem"), Some("a".to_owned()));
         assert_eq!(in_folder(&format!("{FOLDER}/a/b"), "a/b/c.pem"), Some("c.pem".to_owned()));
         assert_eq!(in_folder(&format!("{FOLDER}/a"), "routes.d/app.toml"), None);
