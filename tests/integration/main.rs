@@ -18,6 +18,7 @@ mod flags_cli;
 mod hostile;
 mod hostile_files;
 mod hostile_plugins;
+mod infra_configure;
 mod infra_deploy;
 mod infra_doctor;
 mod infra_plan;
