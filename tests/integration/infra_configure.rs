@@ -4,8 +4,6 @@
 mod exports;
 mod secrets;
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use sluice_infra_host::{Layout, ServiceStatus, init};
@@ -181,20 +179,18 @@ async fn users_of_redis(fleet: &Fleet, edge: &FleetDroplet, app: &FleetDroplet) 
     }
     assert!(ask("router", password, "ping").await?.contains("WRONGPASS"), "an app server is no router");
     assert_eq!(ask("operator", PASSWORD, "get featureFlags").await?, "");
-    let listens = fleet.ssh(edge, "ss -Htln sport = :6379").await?;
-    let places: Vec<&str> = listens.lines().filter_map(|line| line.split_whitespace().nth(3)).collect();
-    let wanted = SocketAddr::new(edge.address.parse()?, 6379).to_string();
-    assert!(places.contains(&wanted.as_str()), "{listens}");
-    assert!(
-        !places.iter().any(|place| ["127.0.0.1:6379", "0.0.0.0:6379", "*:6379", "[::]:6379"].contains(place)),
-        "{listens}"
-    );
+    let config = std::fs::read_to_string(edge.at("/etc/sluice/redis/redis.conf"))?;
+    let places: Vec<&str> = config.lines().filter(|line| line.starts_with("bind ")).collect();
+    assert_eq!(places, [format!("bind {}", edge.address)]);
     Ok(())
 }
 
 /// Waits for a port of another droplet, from inside of one; what Python says if it does not get in.
 async fn connect(fleet: &Fleet, from: &FleetDroplet, to: &FleetDroplet, port: u16) -> Result<String> {
-    let address = &to.address;
+    connect_to(fleet, from, &to.address, port).await
+}
+
+async fn connect_to(fleet: &Fleet, from: &FleetDroplet, address: &str, port: u16) -> Result<String> {
     let script = format!("import socket; socket.create_connection((\"{address}\", {port}), 2); print(\"in\")");
     let said = fleet.ssh(from, &format!("python3 -c '{script}' 2>&1 || true")).await?;
     Ok(said.lines().last().unwrap_or_default().to_owned())
@@ -224,5 +220,7 @@ async fn infra_configure_only_routers_reach_an_app_in_namespaces() -> Result<()>
         let said = connect(&fleet, from, to, port).await?;
         assert_eq!(said == "in", gets_in, "{} to {} port {port}: {said}", from.name, to.name);
     }
+    let loopback = connect_to(&fleet, &edge, "127.0.0.1", 6379).await?;
+    assert!(loopback.contains("refused"), "Redis listens on its private address alone: {loopback}");
     Ok(())
 }
