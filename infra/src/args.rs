@@ -90,6 +90,10 @@ pub(crate) enum Command {
     Releases(commands::releases::Args),
     /// Show what the releases of an app print
     Logs(commands::logs::Args),
+    /// Show the servers that hold a lease: where, which release, health, CPU, memory
+    Servers(commands::servers::Args),
+    /// Show alerts, try whom they reach, keep them quiet for a while
+    Alerts(commands::alerts::Args),
     /// How the number of droplets of a pool follows load: try a policy on recorded load
     Scale(commands::scale::Args),
     /// Simulate DigitalOcean's API: rehearse without an account

@@ -1,5 +1,6 @@
 //! The machines of a fleet, as ssh reaches them.
 
+use std::net::SocketAddr;
 use std::process::Command;
 
 use anyhow::{Context as _, bail};
@@ -16,6 +17,15 @@ pub(crate) fn foreground(ssh: &Ssh) -> Command {
     let mut command = Command::new("ssh");
     // The first value that ssh is told counts.
     command.args(["-S", "none"]).args(ssh.options());
+    command
+}
+
+/// An ssh that leads from a port of this machine's loopback to an address as the other machine sees it. It ends when its standard
+/// input does, so that it outlives nobody, however that one ended.
+pub(crate) fn forward(ssh: &Ssh, port: u16, there: SocketAddr) -> Command {
+    let mut command = foreground(ssh);
+    command.args(["-o", "ExitOnForwardFailure=yes", "-L"]).arg(format!("127.0.0.1:{port}:{there}"));
+    command.arg("--").arg(&ssh.settings().host).arg("cat");
     command
 }
 

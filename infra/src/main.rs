@@ -3,6 +3,7 @@
 //! Top down: arguments, log, one command, an exit code. What a command does stands in its own file of `commands`; what
 //! they share (the file of the fleet, its cloud, its folder of state, how results are printed) in `context`.
 
+mod admin;
 mod args;
 mod clouds;
 mod commands;

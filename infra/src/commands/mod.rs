@@ -1,6 +1,7 @@
 //! The commands, one file each: its `Args` as typed, and `run`.
 
 pub(crate) mod agent;
+pub(crate) mod alerts;
 pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod configure;
@@ -22,6 +23,7 @@ pub(crate) mod promote;
 pub(crate) mod releases;
 pub(crate) mod rollback;
 pub(crate) mod scale;
+pub(crate) mod servers;
 pub(crate) mod sim;
 pub(crate) mod ssh;
 pub(crate) mod status;
@@ -39,6 +41,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let context = Context::new(args.common);
     match args.command {
         Command::Agent(args) => agent::run(&args, &context),
+        Command::Alerts(args) => alerts::run(&args, &context),
         Command::Init(args) => init::run(&args, &context),
         Command::LocalDroplet(args) => local_droplet::run(&args, &context),
         Command::Apply(args) => apply::run(&args, &context),
@@ -61,6 +64,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Releases(args) => releases::run(&args, &context),
         Command::Rollback(args) => rollback::run(&args, &context),
         Command::Scale(args) => scale::run(&args, &context),
+        Command::Servers(args) => servers::run(&args, &context),
         Command::Sim(args) => sim::run(&args, &context),
         Command::Ssh(args) => ssh::run(&args, &context),
         Command::Tunnel(args) => tunnel::run(&args, &context),

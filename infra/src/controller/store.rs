@@ -96,10 +96,9 @@ impl Store {
         let droplet = machines::with_role(session, Role::Redis).await?;
         let redis: IpAddr = droplet.private_address.or(droplet.public_address).context("it has no address yet")?;
         let ssh = reach(context, session, &droplet)?;
-        let mut command = Command::from(machines::foreground(&ssh));
         let there = std::net::SocketAddr::new(redis, session.spec.redis.port);
-        command.args(["-N", "-o", "ExitOnForwardFailure=yes", "-L"]).arg(format!("127.0.0.1:{}:{there}", self.port));
-        command.arg("--").arg(&ssh.settings().host).stdin(Stdio::null()).kill_on_drop(true);
+        let mut command = Command::from(machines::forward(&ssh, self.port, there));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
         let mut tunnel = command.spawn().context("start ssh")?;
         ensure!(tunnel.try_wait()?.is_none(), "ssh ended at once");
         Ok(tunnel)
