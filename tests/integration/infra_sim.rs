@@ -80,9 +80,11 @@ async fn infra_sim_keeps_its_cloud_and_bills_it() -> Result<()> {
     let client = DigitalOcean::simulator(url.clone(), "any".to_owned())?;
     assert_eq!(client.droplets(TAG).await?.len(), 2, "the one behind the 502 too");
     let at = url.trim_start_matches("http://");
-    let bill: Value = serde_json::from_str(&fleet.succeeds(&["sim", "bill", "--at", at]).await?)?;
+    let bill: Value = serde_json::from_str(&fleet.succeeds(&["sim", "bill", "--json", "--at", at]).await?)?;
     assert_eq!(bill["charges"].as_array().map(Vec::len), Some(2), "{bill}");
     ensure!(bill["total_usd"].as_f64() >= Some(0.02), "a cent at least for each: {bill}");
+    let table = fleet.succeeds(&["sim", "bill", "--at", at]).await?;
+    ensure!(table.lines().count() == 4 && table.contains("two") && table.contains("$0.02"), "{table}");
     let state: Value = serde_json::from_str(&fleet.succeeds(&["sim", "state", "--at", at]).await?)?;
     assert_eq!(state["droplets"].as_object().map(serde_json::Map::len), Some(2));
     Ok(())

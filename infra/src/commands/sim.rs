@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use clap::Subcommand;
 use jiff::Timestamp;
+use serde::Deserialize;
 use sluice_infra_cloud::simulator::{FaultPlan, Simulator, SimulatorSettings, serve};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,11 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::runtime::block_on;
+use crate::table::render;
 
 /// Fastest simulated time: a day in less than ten seconds.
 const SPEED_MAX: f64 = 10_000.0;
 /// How often the state is written to its file.
 const SAVE_EVERY: Duration = Duration::from_secs(5);
+const SECONDS_OF_A_MINUTE: f64 = 60.0;
 /// Longest wait for a simulator that runs.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 
@@ -73,10 +76,13 @@ struct Running {
 }
 
 /// Does it.
-pub(crate) fn run(args: &Args, _context: &Context) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
     match &args.command {
         Command::Serve(serve) => block_on(serve_until_told(serve))?,
-        Command::Bill(running) => print(&ask(running.at, "bill")?)?,
+        Command::Bill(running) => {
+            let bill = ask(running.at, "bill")?;
+            print(&if context.json() { bill } else { table(&bill)? })?;
+        }
         Command::State(running) => print(&ask(running.at, "state")?)?,
     }
     Ok(ExitCode::SUCCESS)
@@ -140,6 +146,39 @@ fn ask(at: SocketAddr, what: &str) -> anyhow::Result<String> {
     let (head, body) = answer.split_once("\r\n\r\n").context("understand the simulator's answer")?;
     ensure!(head.split(' ').nth(1) == Some("200"), "the simulator refuses: {body}");
     Ok(body.to_owned())
+}
+
+/// The bill, for people.
+fn table(bill: &str) -> anyhow::Result<String> {
+    let Bill { total_usd, charges } = serde_json::from_str(bill).context("understand the bill")?;
+    let mut rows: Vec<Vec<String>> = charges
+        .into_iter()
+        .map(|Charge { droplet, name, size, seconds, usd }| {
+            vec![droplet.to_string(), name, size, format!("{:.1} min", seconds / SECONDS_OF_A_MINUTE), dollars(usd)]
+        })
+        .collect();
+    rows.push(vec!["all".to_owned(), String::new(), String::new(), String::new(), dollars(total_usd)]);
+    Ok(render(&["droplet", "name", "size", "stood", "cost"], rows, &[3, 4]))
+}
+
+fn dollars(usd: f64) -> String {
+    format!("${usd:.2}")
+}
+
+/// What the simulator says of the bill.
+#[derive(Deserialize)]
+struct Bill {
+    total_usd: f64,
+    charges: Vec<Charge>,
+}
+
+#[derive(Deserialize)]
+struct Charge {
+    droplet: u64,
+    name: String,
+    size: String,
+    seconds: f64,
+    usd: f64,
 }
 
 fn print(text: &str) -> anyhow::Result<()> {
