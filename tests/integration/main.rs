@@ -24,6 +24,7 @@ mod infra_doctor;
 mod infra_plan;
 mod infra_pydo;
 mod infra_sim;
+mod infra_traffic;
 mod init;
 mod large_sets;
 mod lifecycle;

@@ -54,6 +54,9 @@ pub struct Rates {
     buckets: Vec<(f64, f64)>,
 }
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 /// Takes the figures of interest out of a router's metrics. Lines that are none are passed over; `None` if they are not
 /// those of a router.
 #[must_use]
@@ -187,21 +190,24 @@ fn grown(before: f64, now: f64) -> Option<f64> {
 }
 
 /// Name, labels and value of a line of the text format; `None` for what is no sample, or no count.
-fn sample(line: &str) -> Option<(&str, Vec<(String, String)>, f64)> {
+fn sample(line: &str) -> Option<(&str, Labels, f64)> {
     let name_end = line.find(['{', ' '])?;
     let (name, rest) = line.split_at(name_end);
     // Only these are looked at closer.
     if ![STARTED, REQUESTS, DURATION].contains(&name) {
         return None;
     }
-    let (labels, rest) = if rest.starts_with('{') { labels(&rest[1..])? } else { (Vec::new(), rest) };
+    let (labels, rest) = match rest.strip_prefix('{') {
+        Some(rest) => labels(rest)?,
+        None => (Labels::new(), rest),
+    };
     let value: f64 = rest.split_ascii_whitespace().next()?.parse().ok()?;
     (value.is_finite() && value >= 0.0).then_some((name, labels, value))
 }
 
 /// The labels up to the closing brace, and what follows it.
-fn labels(mut rest: &str) -> Option<(Vec<(String, String)>, &str)> {
-    let mut labels = Vec::new();
+fn labels(mut rest: &str) -> Option<(Labels, &str)> {
+    let mut labels = Labels::new();
     loop {
         if let Some(after) = rest.strip_prefix('}') {
             return Some((labels, after));

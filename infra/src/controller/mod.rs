@@ -1,15 +1,16 @@
 //! The controller: watches the droplets of a fleet, raises alerts from their figures, and changes how many there are.
 //!
-//! One of a fleet leads, by a lease in the store; what it asks the cloud for carries its fencing token. A round: `figures` come over
-//! ssh, `watched` holds them against the rules and tells the store, `pool` shows each scaled pool to its pure controller
-//! (`sluice-infra-scale`), and `deeds` carry out what it decides, beside the rounds. Without the store, or without
-//! figures, nothing leaves.
+//! One of a fleet leads, by a lease in the store; what it asks the cloud for carries its fencing token. A round: `figures` of
+//! machines and what routers counted (`traffic`) come over ssh, `watched` holds the figures against the rules and tells the
+//! store, `pool` shows each scaled pool to its pure controller (`sluice-infra-scale`), and `deeds` carry out what it decides,
+//! beside the rounds. Without the store, or without figures, nothing leaves.
 
 mod deeds;
 mod figures;
 mod memory;
 mod pool;
 mod store;
+mod traffic;
 mod watched;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sluice_infra_cloud::Droplet;
 use sluice_infra_plan::tags;
+use sluice_infra_scale::Observation;
 use sluice_state::Leadership;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -27,6 +29,7 @@ use self::figures::Figures;
 pub(crate) use self::memory::{Memory, Record, fix};
 use self::pool::Pool;
 use self::store::Store;
+use self::traffic::Routers;
 use self::watched::Watched;
 use crate::context::Context;
 use crate::session::Session;
@@ -47,6 +50,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: tokio_util::sync::Cancellat
     let store = Store::open(&context, &session).await.context("reach the store of the fleet")?;
     let mut controller = Controller {
         figures: Figures::default(),
+        routers: Routers::default(),
         watched: Watched::new(&session.spec),
         pools: session.spec.pools.iter().filter_map(|pool| Pool::open(&context, pool)).collect(),
         deeds: Deeds::new(Arc::clone(&context)),
@@ -66,6 +70,7 @@ struct Controller {
     session: Session,
     store: Store,
     figures: Figures,
+    routers: Routers,
     watched: Watched,
     pools: Vec<Pool>,
     deeds: Deeds,
@@ -114,7 +119,9 @@ impl Controller {
 
     async fn round(&mut self, lead: Option<&Leadership>) -> anyhow::Result<()> {
         let droplets = self.session.cloud.droplets(&tags::fleet(&self.session.spec.fleet)).await?;
-        let seen = self.figures.look(&self.context, &self.session, &droplets).await;
+        let figures = self.figures.look(&self.context, &self.session, &droplets);
+        let routers = self.routers.look(&self.context, &self.session, &droplets);
+        let (seen, ()) = tokio::join!(figures, routers);
         // Whoever does not lead watches all the same: it goes on from there when it does.
         let up = self.watched.step(&seen);
         let Some(lead) = lead else { return Ok(()) };
@@ -128,6 +135,8 @@ impl Controller {
             let affordable = deeds::affordable(&self.session, &pool.size, droplets.len()).await;
             let observation =
                 pool.observe(&of_pool, &seen, servers.as_deref(), alerts.clone(), affordable, &self.deeds);
+            let traffic = self.routers.traffic(&self.session.spec, &pool.name);
+            let observation = Observation { traffic, ..observation };
             let decision = pool.step(&observation)?;
             self.deeds.carry_out(pool, &decision, &of_pool, lead);
         }

@@ -6,6 +6,7 @@ pub(crate) mod measures;
 pub(crate) mod receive;
 pub(crate) mod release;
 pub(crate) mod run;
+pub(crate) mod traffic;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,8 @@ enum What {
     Run,
     /// Print what was measured last, as JSON
     Measures,
+    /// Print what the router of this machine counted, as JSON
+    Traffic,
     /// Take a push or refuse it: the pre-receive hook
     Receive(receive::Args),
     /// Release what was pushed: the post-receive hook; or go back, or say what runs
@@ -51,6 +54,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> anyhow::Result<ExitCode> {
         What::Converge(args) => converge::run(args, context),
         What::Run => run::run(),
         What::Measures => measures::run(),
+        What::Traffic => traffic::run(),
         What::Receive(args) => receive::run(args),
         What::Release(args) => release::run(args),
         What::Drain(args) => drain::run(args),
