@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use sluice_infra_cloud::{Droplet, DropletId};
 use sluice_infra_configure::{FleetFiles, Machine, Peers, Programs, ReadSettings, configure};
-use sluice_infra_host::Remote as _;
 use sluice_infra_host::converge::{Mode, Report};
+use sluice_infra_host::{Remote as _, Ssh};
 use sluice_infra_plan::{Handover, tags};
 use sluice_infra_spec::{Pool, Role};
 
@@ -74,7 +74,8 @@ impl<'a> Configured<'a> {
         Ok(FleetFiles::read(&settings)?)
     }
 
-    /// Configures these droplets, in the order of their roles; each ending is told at once.
+    /// Configures these droplets, in the order of their roles; each ending is told at once. One that cannot be reached, or has no
+    /// address yet, is an ending of its own.
     ///
     /// # Errors
     /// If there is no machine with Redis, or a router would refuse its configuration. Nothing has been sent then.
@@ -87,19 +88,22 @@ impl<'a> Configured<'a> {
     ) -> anyhow::Result<Vec<Ended>> {
         let peers = Peers { redis: self.redis().await? };
         let mut work = BTreeMap::<usize, Vec<_>>::new();
+        let mut all = Vec::new();
         for droplet in droplets {
             let Some(pool) = self.pool_of(droplet) else { continue };
-            let remote = reach(self.context, self.session, droplet)?;
-            let machine = Machine {
-                name: droplet.name.clone(),
-                address: private(droplet)?,
-                root: remote.layout().root().to_owned(),
+            let (remote, address) = match self.way_to(droplet) {
+                Ok(way) => way,
+                Err(fault) => {
+                    all.push(Ended { droplet: droplet.name.clone(), report: Err(format!("{fault:#}")) });
+                    continue;
+                }
             };
+            let machine = Machine { name: droplet.name.clone(), address, root: remote.layout().root().to_owned() };
             let needs = files.manifest(pool, &machine, peers)?;
             let place = ORDER.iter().position(|role| pool.roles.contains(role)).unwrap_or(ORDER.len());
             work.entry(place).or_default().push((remote, needs));
         }
-        let mut all = Vec::new();
+        all.iter().for_each(&tell);
         for (_, machines) in work {
             let deeds = machines.into_iter().map(|(remote, needs)| async move {
                 let report = configure(files, &remote, &needs, mode).await;
@@ -137,6 +141,11 @@ impl<'a> Configured<'a> {
             [] => bail!("no droplet has the role `redis`: run `sluice-infra apply`"),
             [..] => bail!("several droplets have the role `redis`: run `sluice-infra apply`, it is not finished"),
         }
+    }
+
+    /// How a droplet is reached, and its address among the others.
+    fn way_to(&self, droplet: &Droplet) -> anyhow::Result<(Ssh, std::net::IpAddr)> {
+        Ok((reach(self.context, self.session, droplet)?, private(droplet)?))
     }
 
     fn pool_of(&self, droplet: &Droplet) -> Option<&Pool> {
