@@ -10,7 +10,7 @@ use sluice_infra_cloud::{Droplet, DropletId};
 use sluice_infra_deploy::operator::{self, TargetOutcome};
 use sluice_infra_host::Remote as _;
 use sluice_infra_host::converge::Mode;
-use sluice_infra_plan::{Outcome, plan::Prices};
+use sluice_infra_plan::Outcome;
 use sluice_infra_scale::{Action, Decision};
 use sluice_state::Leadership;
 use tokio_util::task::TaskTracker;
@@ -193,22 +193,6 @@ impl Deeds {
             error!("left in the middle of a deed; the next command settles it");
         }
     }
-}
-
-/// How many more droplets of a size the budget has room for; `None` = there is no budget. None, while prices are not known.
-pub(super) async fn affordable(session: &Session, size: &str, droplets: usize) -> Option<u32> {
-    let budget = session.spec.monthly_cents_max?;
-    let Ok(sizes) = session.cloud.sizes().await else { return Some(0) };
-    let prices = Prices::new(&sizes);
-    let price = prices.monthly_cents(size);
-    let fleet = sluice_infra_plan::tags::fleet(&session.spec.fleet);
-    let standing = match session.cloud.droplets(&fleet).await {
-        Ok(standing) if price > 0 => standing,
-        _ => return Some(0),
-    };
-    let now: u64 = standing.iter().map(|droplet| prices.monthly_cents(&droplet.size)).sum();
-    debug_assert!(standing.len().abs_diff(droplets) < 10_000, "the same fleet, a moment later");
-    Some(u32::try_from(budget.saturating_sub(now) / price).unwrap_or(u32::MAX))
 }
 
 /// A session that may write; waits for an operator's command to end.

@@ -158,6 +158,8 @@ mod tests {
         assert_eq!(fixed(folder.path(), "app").unwrap(), None);
         fix(folder.path(), "app", Some(3)).unwrap();
         assert_eq!(fixed(folder.path(), "app").unwrap(), Some(3));
+        fs::write(fixed_file(folder.path(), "app"), "three").unwrap();
+        assert!(fixed(folder.path(), "app").is_err(), "a word that is not understood is not `auto`");
         fix(folder.path(), "app", None).unwrap();
         fix(folder.path(), "app", None).unwrap();
         assert_eq!(fixed(folder.path(), "app").unwrap(), None);

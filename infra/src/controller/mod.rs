@@ -5,6 +5,7 @@
 //! store, `pool` shows each scaled pool to its pure controller (`sluice-infra-scale`), and `deeds` carry out what it decides,
 //! beside the rounds. Without the store, or without figures, nothing leaves.
 
+mod budget;
 mod deeds;
 mod figures;
 mod memory;
@@ -24,6 +25,7 @@ use sluice_state::Leadership;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use self::budget::Budget;
 use self::deeds::Deeds;
 use self::figures::Figures;
 pub(crate) use self::memory::{Memory, Record, fix};
@@ -52,7 +54,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: tokio_util::sync::Cancellat
         figures: Figures::default(),
         routers: Routers::default(),
         watched: Watched::new(&session.spec),
-        pools: session.spec.pools.iter().filter_map(|pool| Pool::open(&context, pool)).collect(),
+        pools: open_pools(&context, &session),
         deeds: Deeds::new(Arc::clone(&context)),
         holder: format!("{}-{:08x}", sluice_infra_plan::lock::who(), rand::random::<u32>()),
         context,
@@ -92,7 +94,11 @@ impl Controller {
             if leads.as_ref().map(|lead| lead.token) != led {
                 led = leads.as_ref().map(|lead| lead.token);
                 match &leads {
-                    Some(lead) => info!(token = lead.token, "leads"),
+                    Some(lead) => {
+                        info!(token = lead.token, "leads");
+                        // Whoever led until now has decided since we began.
+                        self.pools = open_pools(&self.context, &self.session);
+                    }
                     None => info!("another controller leads, or the store is away"),
                 }
             }
@@ -129,22 +135,39 @@ impl Controller {
         let alerts = self.watched.alerts(self.store.store(), &self.holder).await;
         let servers = self.store.servers();
         self.deeds.ended();
-        for pool in &mut self.pools {
-            let of_pool: Vec<Droplet> =
-                droplets.iter().filter(|droplet| is_of(&self.session, &pool.name, droplet)).cloned().collect();
-            let affordable = deeds::affordable(&self.session, &pool.size, droplets.len()).await;
-            let observation =
-                pool.observe(&of_pool, &seen, servers.as_deref(), alerts.clone(), affordable, &self.deeds);
-            let traffic = self.routers.traffic(&self.session.spec, &pool.name);
-            let observation = Observation { traffic, ..observation };
-            let decision = pool.step(&observation)?;
-            self.deeds.carry_out(pool, &decision, &of_pool, lead);
+        let mut budget = Budget::read(&self.session, &droplets).await;
+        let of_pool = |name: &str| -> Vec<Droplet> {
+            droplets.iter().filter(|droplet| is_of(&self.session, name, droplet)).cloned().collect()
+        };
+        for pool in &self.pools {
+            budget.take(&pool.size, self.deeds.ordered(&pool.name, &of_pool(&pool.name)).count());
         }
-        if alerts.is_some() {
+        let mut all_decided = true;
+        for pool in &mut self.pools {
+            let of_pool = of_pool(&pool.name);
+            let affordable = budget.affordable(&pool.size);
+            let observed = pool.observe(&of_pool, &seen, servers.as_deref(), alerts.clone(), affordable, &self.deeds);
+            let traffic = self.routers.traffic(&self.session.spec, &pool.name);
+            match observed.and_then(|observation| pool.step(&Observation { traffic, ..observation })) {
+                Ok(decision) => {
+                    budget.take_for(&pool.size, &decision);
+                    self.deeds.carry_out(pool, &decision, &of_pool, lead);
+                }
+                Err(error) => {
+                    all_decided = false;
+                    warn!(pool = pool.name, error = format!("{error:#}"), "nothing is decided, nothing changes");
+                }
+            }
+        }
+        if alerts.is_some() && all_decided {
             self.watched.finish(self.store.store()).await;
         }
         Ok(())
     }
+}
+
+fn open_pools(context: &Context, session: &Session) -> Vec<Pool> {
+    session.spec.pools.iter().filter_map(|pool| Pool::open(context, pool)).collect()
 }
 
 fn is_of(session: &Session, pool: &str, droplet: &Droplet) -> bool {

@@ -51,6 +51,9 @@ impl Pool {
     }
 
     /// What is known of it now.
+    ///
+    /// # Errors
+    /// If an operator's word cannot be read: nobody knows what it is, so nothing is to change.
     pub(super) fn observe(
         &mut self,
         droplets: &[Droplet],
@@ -59,7 +62,8 @@ impl Pool {
         alerts: Option<Vec<Alert>>,
         affordable: Option<u32>,
         deeds: &Deeds,
-    ) -> Observation {
+    ) -> anyhow::Result<Observation> {
+        let fixed = fixed(&self.folder, &self.name)?;
         let at_ms = now_ms();
         self.standing.retain(|name, _| droplets.iter().any(|droplet| droplet.name == *name));
         let leaving = |name: &str| deeds.is_gone(name);
@@ -88,11 +92,7 @@ impl Pool {
             cpu: None,
             memory: None,
         }));
-        let fixed = fixed(&self.folder, &self.name).unwrap_or_else(|error| {
-            error!(pool = self.name, error = format!("{error:#}"), "what an operator set is not known");
-            None
-        });
-        Observation { at_ms, droplets: shown, traffic: Traffic::default(), alerts, affordable, fixed }
+        Ok(Observation { at_ms, droplets: shown, traffic: Traffic::default(), alerts, affordable, fixed })
     }
 
     /// How a droplet stands: by its leases; while the store is away, as it stood.

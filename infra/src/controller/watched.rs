@@ -13,6 +13,8 @@ use super::now_ms;
 
 /// Alerts that are taken in one round.
 const TAKEN_MAX: usize = 64;
+/// Alerts that are remembered while no pool decides; older ones are given out again.
+const UNFINISHED_MAX: usize = 1_024;
 /// An alert that is up again is another one: no cooldown.
 const COOLDOWN: Duration = Duration::ZERO;
 
@@ -60,7 +62,10 @@ impl Watched {
         let firing = store.firing().await;
         match (taken, firing) {
             (Ok(taken), Ok(firing)) => {
+                // What was not finished is given out again after a while.
+                self.taken.retain(|known| taken.iter().all(|delivery| delivery.entry != known.entry));
                 self.taken.extend(taken);
+                self.taken.drain(..self.taken.len().saturating_sub(UNFINISHED_MAX));
                 let came = self.taken.iter().map(|delivery| &delivery.alert);
                 let came = came.filter(|alert| alert.status == AlertStatus::Firing);
                 let mut alerts: Vec<_> = firing.iter().map(|firing| &firing.alert).chain(came).map(shown).collect();
