@@ -1,6 +1,6 @@
 //! `cargo xtask`: all set-up, tests and checks of Sluice, so that a fresh machine needs nothing but a Rust toolchain.
 //!
-//! One module per command (`plugins`, `test`, `check`, `demo`, `bench`); below them what they share: the set-up ladders of
+//! One module per command (`plugins`, `test`, `check`, `demo` with `story`, `bench`); below them what they share: the set-up ladders of
 //! programs that are not ours (`ansible`, `redis`, `chromedriver`, `promtool`, `droplets`, `javascript`, `pydo`, `python` over `program`), the repository
 //! (`workspace`) and printing (`say`). How a plugin is built, and how other programs are run, is `sluice-plugin-build`.
 //! Nothing here is part of the router.
@@ -21,6 +21,7 @@ mod python;
 mod redis;
 mod say;
 mod smtp;
+mod story;
 mod test;
 mod workspace;
 

@@ -19,7 +19,7 @@ use self::folder::Folder;
 use self::interrupts::{Interrupted, Interrupts};
 use self::store::Store;
 use crate::workspace::Workspace;
-use crate::{plugins, say};
+use crate::{plugins, say, story};
 
 /// The plugins that the demo's policy names.
 const PLUGINS: [&str; 3] = ["feature-flags", "canary", "upload-alert"];
@@ -37,6 +37,7 @@ const BUILT: &str = "SLUICE_PROGRAMS_BUILT";
                   Examples:\n  \
                   cargo xtask demo\n  \
                   cargo xtask demo --port 0 --admin-port 0             any free ports\n  \
+                  cargo xtask demo --fleet                             the original system, whole, on local droplets\n  \
                   cargo xtask demo --state redis://127.0.0.1:6379      starts that Redis if nothing answers there"
 )]
 pub(crate) struct Options {
@@ -52,12 +53,21 @@ pub(crate) struct Options {
     /// Where alerts are told, by a POST of JSON, e.g. http://127.0.0.1:9000/; nobody is told without it.
     #[arg(long, value_name = "URL")]
     webhook: Option<String>,
+    /// Tell the whole story on a fleet of local droplets instead: provision, configure, deploy, alert, scale.
+    #[arg(long, conflicts_with_all = ["port", "admin_port", "state", "webhook"])]
+    fleet: bool,
+    /// With --fleet: keep the fleet after the story, until ctrl-c.
+    #[arg(long, requires = "fleet")]
+    stay: bool,
     #[command(flatten)]
     plugins: plugins::Options,
 }
 
 /// Runs until ctrl-c. An unexpected end of the router is an error, anything else that ends is said and survived.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.fleet {
+        return story::run(&options.plugins, options.stay);
+    }
     toolchain::check()?;
     let workspace = Workspace::load()?;
     let built = plugins::build(&workspace, &PLUGINS.map(str::to_owned), &options.plugins)?;
