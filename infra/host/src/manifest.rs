@@ -23,6 +23,11 @@ pub enum Resource {
         /// The program that it brings.
         program: String,
     },
+    /// A service that a package brings does not run, and nothing starts it: masked in systemd. Nothing where there is none.
+    Masked {
+        /// Its name, without `.service`.
+        service: String,
+    },
     /// A system user exists.
     User {
         /// Its name.

@@ -83,6 +83,7 @@ impl Document {
             Resource::Package { name, .. } => {
                 self.packages.insert(name.clone());
             }
+            Resource::Masked { service } => self.commands.push(format!("systemctl mask --now {service}.service")),
             Resource::User { name, home } => self.users.push(json!({
                 "name": name, "system": true, "homedir": home, "no_create_home": true, "shell": "/usr/sbin/nologin",
             })),

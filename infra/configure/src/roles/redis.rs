@@ -33,6 +33,8 @@ pub(crate) fn data_user(app: &str) -> String {
 }
 
 pub(crate) fn redis(fleet: &FleetFiles, machine: &Machine, needs: &mut Needs) {
+    // Debian's package starts a Redis of its own on the loopback, without a password: ours is the only one.
+    needs.add(Resource::Masked { service: "redis-server".to_owned() });
     needs.add(Resource::Package { name: "redis-server".to_owned(), program: "redis-server".to_owned() });
     needs.add(folder("/etc/sluice/redis", OWNER, 0o750));
     needs.add(folder(DATA, OWNER, 0o750));

@@ -40,7 +40,8 @@ impl Converge for Firewall<'_> {
         if loaded.is_none() || loaded != table().await? {
             return Ok(Some(Difference::change("the kernel has other rules")));
         }
-        if booted_by_systemd(machine) && program::run(&["systemctl", "is-enabled", "nftables"], &[]).await?.status != 0
+        if machine.is_booted_by_systemd()
+            && program::run(&["systemctl", "is-enabled", "nftables"], &[]).await?.status != 0
         {
             return Ok(Some(Difference::change("the rules are not loaded at boot")));
         }
@@ -62,7 +63,7 @@ impl Converge for Firewall<'_> {
         // As the kernel tells it, which is not as we wrote it: what later looks are compared with.
         let loaded = table().await?.unwrap_or_default();
         write(&loaded_place(machine), &loaded).map_err(failed)?;
-        if booted_by_systemd(machine) {
+        if machine.is_booted_by_systemd() {
             program::succeed(&["systemctl", "enable", "--quiet", "nftables"], &[]).await?;
         }
         Ok(())
@@ -71,10 +72,6 @@ impl Converge for Firewall<'_> {
 
 fn loaded_place(machine: &Machine<'_>) -> PathBuf {
     machine.layout.at("/var/lib/sluice/firewall.loaded")
-}
-
-fn booted_by_systemd(machine: &Machine<'_>) -> bool {
-    machine.layout.root() == Path::new("/") && Path::new("/run/systemd/system").is_dir()
 }
 
 /// Our table as the kernel has it.

@@ -23,6 +23,11 @@ impl<'m> Machine<'m> {
         Self { layout, init, changed: BTreeSet::new(), sole_user }
     }
 
+    /// True if services are systemd's and the machine is one of its own.
+    pub(super) fn is_booted_by_systemd(&self) -> bool {
+        self.layout.root() == Path::new("/") && Path::new("/run/systemd/system").is_dir()
+    }
+
     /// User and group id of an owner; `None` where owners do not matter.
     pub(super) fn ids_of(&self, owner: &str) -> Result<Option<(u32, u32)>, Fault> {
         if self.sole_user {

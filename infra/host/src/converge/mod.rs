@@ -10,6 +10,7 @@ mod file;
 mod firewall;
 mod folder;
 mod machine;
+mod masked;
 mod only_files;
 mod package;
 mod program;
@@ -132,6 +133,7 @@ fn alone(layout: &Layout) -> Result<File, ConvergeError> {
 fn of(resource: &Resource) -> Box<dyn Converge + '_> {
     match resource {
         Resource::Package { name, program } => Box::new(package::Package { name, program }),
+        Resource::Masked { service } => Box::new(masked::Masked { service }),
         Resource::User { name, home } => Box::new(user::User { name, home }),
         Resource::Folder { path, owner, mode } => Box::new(folder::Folder { path, owner, mode: *mode }),
         Resource::OnlyFiles { folder, names } => Box::new(only_files::OnlyFiles { folder, names }),

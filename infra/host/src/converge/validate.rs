@@ -48,6 +48,10 @@ fn check(resource: &Resource, faults: &mut Vec<String>) -> String {
             check_name("program", program, faults);
             format!("package {name}")
         }
+        Resource::Masked { service } => {
+            check_name("service", service, faults);
+            format!("masked service {service}")
+        }
         Resource::User { name, home } => {
             check_name("user", name, faults);
             check_path(home, faults);

@@ -55,6 +55,7 @@ impl<'n> Tasks<'n> {
                 });
                 self.push(&format!("package {name}"), "apt", wanted)["when"] = json!(ON_A_MACHINE);
             }
+            Resource::Masked { service } => self.masked(service),
             Resource::User { name, home } => {
                 let wanted = json!({
                     "name": name, "system": true, "home": home, "create_home": false, "shell": "/usr/sbin/nologin",
@@ -80,6 +81,17 @@ impl<'n> Tasks<'n> {
         self.tasks.push(task);
         let last = self.tasks.len() - 1;
         &mut self.tasks[last]
+    }
+
+    /// A unit that is not there yet can be masked, and not be stopped.
+    fn masked(&mut self, service: &str) {
+        let found = format!("sluice_masked_{}", self.tasks.len());
+        let mask = json!({ "name": service, "masked": true });
+        let task = self.push(&format!("masked service {service}"), "systemd", mask);
+        (task["when"], task["register"]) = (json!(ON_A_MACHINE), json!(found));
+        let stop = json!({ "name": service, "state": "stopped" });
+        let runs = format!("{found}.status.ActiveState | default('') == 'active'");
+        self.push(&format!("stopped service {service}"), "systemd", stop)["when"] = json!([ON_A_MACHINE, runs]);
     }
 
     fn only(&mut self, folder: &str, names: &BTreeSet<String>) {
