@@ -48,6 +48,16 @@ struct Known {
     orders: u64,
 }
 
+impl Known {
+    /// A drain came to its end. One that was taken back meanwhile did not drain; one that failed may hold requests: it stands as
+    /// its lease says, and is not deleted for this.
+    fn end_drain(&mut self, name: &str, said_so: bool) {
+        if self.draining.remove(name) && said_so {
+            self.drained.insert(name.to_owned());
+        }
+    }
+}
+
 impl Deeds {
     pub(super) fn new(context: Arc<Context>) -> Self {
         Self { context, tasks: TaskTracker::new(), known: Arc::default() }
@@ -136,16 +146,9 @@ impl Deeds {
         self.tasks.spawn(async move {
             info!(droplet = name, "drains");
             let asked = ask(&context, &name, "drain").await;
-            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-            // Taken back meanwhile, it did not drain.
-            let drains = known.draining.remove(&name);
-            match asked {
-                Ok(()) if drains => {
-                    known.drained.insert(name);
-                }
-                Ok(()) => {}
-                // It may hold requests: it stands as its lease says, and is not deleted for this.
-                Err(error) => error!(droplet = name, error = format!("{error:#}"), "it does not say that it drained"),
+            known.lock().unwrap_or_else(PoisonError::into_inner).end_drain(&name, asked.is_ok());
+            if let Err(error) = asked {
+                error!(droplet = name, error = format!("{error:#}"), "it does not say that it drained");
             }
         });
     }
@@ -271,4 +274,25 @@ async fn ask(context: &Context, name: &str, word: &str) -> anyhow::Result<()> {
     let output = ssh.run(&[&program, "agent", word], &[]).await?;
     ensure!(output.status == 0, "{}", output.stderr.lines().last().unwrap_or("it said nothing"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_drain_that_came_to_its_end_is_one() {
+        for (said_so, taken_back, drained) in
+            [(true, false, true), (false, false, false), (true, true, false), (false, true, false)]
+        {
+            let mut known = Known::default();
+            known.draining.insert("cats-app-1".to_owned());
+            if taken_back {
+                known.draining.remove("cats-app-1");
+            }
+            known.end_drain("cats-app-1", said_so);
+            assert_eq!(known.drained.contains("cats-app-1"), drained, "said so: {said_so}, taken back: {taken_back}");
+            assert!(known.draining.is_empty());
+        }
+    }
 }
