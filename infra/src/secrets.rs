@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_of_an_encrypted_file_is_found_by_its_name() {
+    fn a_secret_of_an_age_file_is_found_by_its_name() {
         let folder = encrypted(r#"{"redis": "geheim0123456789\n", "empty": "", "lines": "a\nb"}"#);
         let find = |name: &str| find(&spec(), folder.path(), &Secret::Age(name.into()));
         assert_eq!(find("redis").unwrap().expose(), "geheim0123456789");
@@ -111,14 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_table_of_texts_is_refused_without_showing_it() {
+    fn an_age_file_that_is_no_table_of_texts_is_refused_without_showing_it() {
         let folder = encrypted(r#"{"redis": geheim}"#);
         let error = format!("{:#}", find(&spec(), folder.path(), &Secret::Age("redis".into())).unwrap_err());
         assert!(error.contains("line 1 column 11") && !error.contains("geheim"), "{error}");
     }
 
     #[test]
-    fn a_file_that_is_not_there_and_a_wrong_identity_are_said() {
+    fn a_wrong_identity_of_an_age_file_is_said() {
         let folder = encrypted("{}");
         std::fs::write(folder.path().join("key.txt"), "AGE-SECRET-KEY-1").unwrap();
         let error = find(&spec(), folder.path(), &Secret::Age("redis".into())).unwrap_err().to_string();

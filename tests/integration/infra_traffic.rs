@@ -59,7 +59,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 const WHILE: Duration = Duration::from_secs(90);
 
 /// A commit, deployed on every droplet of the app.
-async fn release(fleet: &Fleet) -> Result<()> {
+pub(crate) async fn release(fleet: &Fleet) -> Result<()> {
     fleet.write("work/server.js", SERVER)?;
     let work = fleet.folder().join("work").display().to_string();
     let author = ["-c", "user.name=Ann", "-c", "user.email=ann@example.org"];

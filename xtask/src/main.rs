@@ -5,6 +5,7 @@
 //! (`workspace`) and printing (`say`). How a plugin is built, and how other programs are run, is `sluice-plugin-build`.
 //! Nothing here is part of the router.
 
+mod age;
 mod ansible;
 mod bench;
 mod check;

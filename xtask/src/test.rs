@@ -13,7 +13,7 @@ use crate::program::{Program, under_ci};
 use crate::promtool::PROMTOOL;
 use crate::redis::REDIS;
 use crate::workspace::Workspace;
-use crate::{ansible, droplets, javascript, oracles, plugins, pydo, say, smtp};
+use crate::{age, ansible, droplets, javascript, oracles, plugins, pydo, say, smtp};
 
 /// Tells the tests where the built plugins are.
 const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
@@ -21,11 +21,12 @@ const PLUGINS_VARIABLE: &str = "SLUICE_PLUGINS_DIR";
 const LONG_TESTS: &str = "long::";
 /// Programs that some tests need, and what the names of those tests begin with. Without one they are skipped, and said to
 /// be; under CI that is a failure.
-const OPTIONAL: [(&Program, &str); 4] = [
+const OPTIONAL: [(&Program, &str); 5] = [
     (&CHROMEDRIVER, "browser::"),
     (&PROMTOOL, "observe::promtool"),
     (&javascript::NPM, "infra_deploy::"),
     (&ansible::ANSIBLE, ansible::TESTS),
+    (&age::AGE, age::TESTS),
 ];
 
 /// Tests of the example plugin in JavaScript.

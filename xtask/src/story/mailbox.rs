@@ -8,10 +8,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use sluice_plugin_build::process;
+use sluice_plugin_build::{apt, process};
 
 use crate::demo::child::Child;
 use crate::demo::interrupts::Interrupts;
+use crate::say::Say;
 use crate::smtp;
 use crate::workspace::Workspace;
 
@@ -38,6 +39,10 @@ impl Mailbox {
         interrupts: &Interrupts,
     ) -> Result<(Self, Child)> {
         let python = smtp::python(workspace)?;
+        if process::find_on_path("openssl").is_none() {
+            apt::install(&["openssl"], &Say)
+                .context("install openssl, which makes the certificate of the mail server")?;
+        }
         let (certificate, key) = (folder.join(Self::CERTIFICATE), folder.join("mail.key"));
         let mut openssl = Command::new("openssl");
         openssl.args([

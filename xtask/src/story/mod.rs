@@ -24,7 +24,7 @@ use self::visitors::{Edge, Stream};
 use crate::demo::child::{self, Child};
 use crate::demo::interrupts::{Interrupted, Interrupts};
 use crate::workspace::Workspace;
-use crate::{plugins, say};
+use crate::{droplets, plugins, say};
 
 /// The plugins that the routers' policy names.
 const PLUGINS: [&str; 3] = ["feature-flags", "canary", "upload-alert"];
@@ -55,6 +55,8 @@ pub(crate) fn run(plugins: &plugins::Options, stay: bool) -> Result<()> {
         let packages = PROGRAMS.iter().flat_map(|name| ["--package", name]);
         process::run(process::cargo().current_dir(workspace.root()).args(["build", "--bins"]).args(packages))?;
     }
+    let sshd = droplets::sshd().context("droplets of this machine need OpenSSH's server")?;
+    say::note(format_args!("droplets run {}", sshd.display()));
     let interrupts = Interrupts::listen()?;
     let site = Site::create()?;
     let password = random_word()?;
