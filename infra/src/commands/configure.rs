@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::ensure;
-use sluice_infra_host::converge::{Mode, Report};
+use sluice_infra_host::converge::{Action, Mode, Report};
 use sluice_infra_plan::tags;
 
 use crate::configured::{Configured, Ended, good, tell};
@@ -73,9 +73,13 @@ fn show(context: &Context, all: &[Ended]) -> anyhow::Result<()> {
 }
 
 fn lines(report: &Report) -> Vec<String> {
-    let changes = report.changes.iter().map(|change| {
+    // A machine that is new is told of by its summary alone.
+    let told = report.changes.iter().filter(|change| report.dry_run || change.difference.action != Action::Create);
+    let changes = told.map(|change| {
         let difference = &change.difference;
-        let diff = if difference.diff.is_empty() { String::new() } else { format!("\n{}", difference.diff) };
+        // What was changed is told; what would be is shown.
+        let shown = report.dry_run && !difference.diff.is_empty();
+        let diff = if shown { format!("\n{}", difference.diff) } else { String::new() };
         format!("{}: {}{diff}", change.resource, difference.summary)
     });
     changes.collect()
