@@ -21,7 +21,7 @@ use crate::session::Session;
 /// Machines that are configured at a time: each is an ssh and a transfer.
 const AT_ONCE_MAX: usize = 8;
 /// In which order machines come: the store, who reads it, who is found through it.
-const ORDER: [Role; 4] = [Role::Redis, Role::Router, Role::Controller, Role::App];
+const ORDER: [Role; 3] = [Role::Redis, Role::Router, Role::App];
 /// Where programs are that were not built beside this one.
 const PROGRAMS_VARIABLE: &str = "SLUICE_BIN_DIR";
 

@@ -1,5 +1,7 @@
 //! The log, on stderr: what daemons do. Commands speak to their user themselves, and log faults only.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// Filter of the log, e.g. `debug` or `sluice_infra=debug`.
@@ -9,5 +11,6 @@ const VARIABLE: &str = "SLUICE_INFRA_LOG";
 pub(crate) fn start(daemon: bool) {
     let usual = if daemon { "info" } else { "error" };
     let filter = EnvFilter::try_from_env(VARIABLE).unwrap_or_else(|_| EnvFilter::new(usual));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr).init();
 }

@@ -3,9 +3,7 @@
 use async_trait::async_trait;
 
 use crate::error::CloudError;
-use crate::types::{
-    Access, Account, CreateDroplet, Droplet, DropletId, Firewall, Image, Region, Size,
-};
+use crate::types::{Access, Account, CreateDroplet, Droplet, DropletId, Firewall, Image, Region, Size};
 
 /// A cloud. Each call is one request of its API (listings: one per page); none is repeated but reads after a 429 or 5xx.
 #[async_trait]

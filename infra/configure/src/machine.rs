@@ -165,7 +165,6 @@ impl FleetFiles {
                     }
                 }
                 Role::App => roles::app(pool, &mut needs),
-                Role::Controller => {}
             }
         }
         // Last: it stands on everything else.

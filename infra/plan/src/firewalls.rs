@@ -22,7 +22,7 @@ fn of_pool(spec: &Spec, pool: &Pool) -> Firewall {
     let from_role = |role| Source::Tag(tags::role(fleet, role));
     let mut inbound = vec![tcp((SSH_PORT, SSH_PORT), everyone())];
     let metrics = (spec.metrics_port, spec.metrics_port);
-    inbound.push(tcp(metrics, vec![from_role(Role::Controller), from_role(Role::Router)]));
+    inbound.push(tcp(metrics, vec![from_role(Role::Router)]));
     for role in &pool.roles {
         match role {
             Role::Router => inbound.push(tcp((spec.router.edge_port, spec.router.edge_port), everyone())),
@@ -33,7 +33,6 @@ fn of_pool(spec: &Spec, pool: &Pool) -> Firewall {
                 let app = pool.app.as_deref().and_then(|name| spec.app(name));
                 inbound.extend(app.map(|app| tcp(release_ports(app), vec![from_role(Role::Router)])));
             }
-            Role::Controller => {}
         }
     }
     let firewall = Firewall {
@@ -112,7 +111,7 @@ mod tests {
             [
                 "tcp 22 from everyone",
                 "tcp 8000-8015 from sluice:cats:role:router",
-                "tcp 9100 from sluice:cats:role:controller, sluice:cats:role:router",
+                "tcp 9100 from sluice:cats:role:router",
             ]
         );
         assert_eq!(
@@ -121,7 +120,7 @@ mod tests {
                 "tcp 22 from everyone",
                 "tcp 6379 from sluice:cats",
                 "tcp 8080 from everyone",
-                "tcp 9100 from sluice:cats:role:controller, sluice:cats:role:router",
+                "tcp 9100 from sluice:cats:role:router",
             ]
         );
     }

@@ -33,13 +33,11 @@ pub enum Role {
     Redis,
     /// Releases of an app.
     App,
-    /// `sluice-infra controller`: watches and scales. One leads.
-    Controller,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Router, Self::Redis, Self::App, Self::Controller];
+    pub const ALL: [Self; 3] = [Self::Router, Self::Redis, Self::App];
 
     /// As it is written in the file and in tags.
     #[must_use]
@@ -48,7 +46,6 @@ impl Role {
             Self::Router => "router",
             Self::Redis => "redis",
             Self::App => "app",
-            Self::Controller => "controller",
         }
     }
 }

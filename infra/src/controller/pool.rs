@@ -7,7 +7,7 @@ use sluice_infra_cloud::{Droplet, DropletStatus};
 use sluice_infra_monitor::Seen;
 use sluice_infra_scale::{Alert, Controller, Decision, DropletState, Observation, Traffic};
 use sluice_infra_spec::ScaleSpec;
-use sluice_model::lease::Lease;
+use sluice_model::lease::{Lease, Server};
 use tracing::{error, info};
 
 use super::deeds::Deeds;
@@ -97,11 +97,11 @@ impl Pool {
 
     /// How a droplet stands: by its leases; while the store is away, as it stood.
     fn stand(&mut self, droplet: &Droplet, servers: Option<&[Lease]>, deeds: &Deeds, at_ms: u64) -> Standing {
-        let before = self.standing.get(&droplet.name).copied();
-        let begun = Standing { state: DropletState::Booting, since_ms: at_ms, served: false };
-        let before = before.unwrap_or(begun);
         let prefix = format!("{}-", droplet.name);
         let lease = servers.map(|servers| servers.iter().find(|lease| lease.server.id.starts_with(&prefix)));
+        let begun = Standing { state: DropletState::Booting, since_ms: at_ms, served: false };
+        let before = self.standing.get(&droplet.name).copied();
+        let before = before.unwrap_or_else(|| lease.flatten().map_or(begun, |lease| found(&lease.server, at_ms)));
         let off = droplet.status == DropletStatus::Off;
         let state = match lease {
             _ if deeds.is_drained(&droplet.name) => DropletState::Drained,
@@ -137,4 +137,10 @@ impl Pool {
         self.memory.write(&self.folder, &self.name)?;
         Ok(decision)
     }
+}
+
+/// How one that serves already was found, by a controller that has just begun to lead: since its release was started, so that the
+/// one which served longest is known.
+fn found(server: &Server, at_ms: u64) -> Standing {
+    Standing { state: DropletState::Serving, since_ms: server.started_ms.min(at_ms), served: true }
 }

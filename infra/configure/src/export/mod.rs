@@ -21,7 +21,7 @@ pub use cloud_init::{USER_DATA_BYTES_MAX, cloud_init};
 pub use terraform::{Provisioned, terraform};
 
 /// In which order machines come: the store, who reads it, who is found through it.
-const ORDER: [Role; 4] = [Role::Redis, Role::Router, Role::Controller, Role::App];
+const ORDER: [Role; 3] = [Role::Redis, Role::Router, Role::App];
 
 /// Path in the folder of the export -> text.
 pub type Files = BTreeMap<String, String>;

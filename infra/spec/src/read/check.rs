@@ -34,15 +34,6 @@ pub(crate) fn roles(reader: &mut Reader<'_>, pools: &[PoolDraft]) {
     if with(Role::Router).next().is_none() {
         reader.missing(&first.place, "no pool has the role `router`", "write roles = [\"router\", \"redis\"] in one");
     }
-    for draft in with(Role::Controller) {
-        if draft.pool.scale.is_some() {
-            reader.fault(
-                &draft.place,
-                "who scales is not scaled",
-                "take `scale` from this pool, or the role `controller`",
-            );
-        }
-    }
 }
 
 /// Ports that could meet on one droplet are different.

@@ -12,15 +12,14 @@ use crate::pool::{Pool, Role};
 
 /// Most droplets of a pool; DigitalOcean's largest autoscale pool has 500.
 pub(crate) const DROPLETS_MAX: u64 = 500;
-const ROLES: [(&str, Role); 4] =
-    [("router", Role::Router), ("redis", Role::Redis), ("app", Role::App), ("controller", Role::Controller)];
+const ROLES: [(&str, Role); 3] = [("router", Role::Router), ("redis", Role::Redis), ("app", Role::App)];
 
 pub(crate) const SHAPE: Shape = Shape::new(
     "[pools.NAME]",
     &[
         Key::required(
             "roles",
-            Form::List(&Form::Words(&["router", "redis", "app", "controller"]), 1, ROLES.len()),
+            Form::List(&Form::Words(&["router", "redis", "app"]), 1, ROLES.len()),
             "What runs on each droplet",
         ),
         Key::default("size", SLUG, "\"s-1vcpu-1gb\"", "Slug of the size"),

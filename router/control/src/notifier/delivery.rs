@@ -47,7 +47,8 @@ impl Notifier {
         let hold = async {
             loop {
                 sleep(HOLD_EVERY).await;
-                let held = self.shared.store.hold_delivery(Group::Notify, &self.shared.alerting.router, &delivery.entry).await;
+                let held =
+                    self.shared.store.hold_delivery(Group::Notify, &self.shared.alerting.router, &delivery.entry).await;
                 if let Err(error) = held {
                     tracing::debug!(entry = delivery.entry, reason = chain(&error), "delivery not held");
                 }

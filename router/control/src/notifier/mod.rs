@@ -86,7 +86,12 @@ impl Notifier {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             let count_max = TAKE_MAX.min(places.available_permits() + 1);
             drop(place);
-            match self.shared.store.take_deliveries(Group::Notify, &self.shared.alerting.router, count_max, TAKE_WAIT).await {
+            match self
+                .shared
+                .store
+                .take_deliveries(Group::Notify, &self.shared.alerting.router, count_max, TAKE_WAIT)
+                .await
+            {
                 Ok(deliveries) => {
                     for delivery in deliveries {
                         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
