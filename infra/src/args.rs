@@ -50,6 +50,10 @@ pub(crate) enum Command {
     Configure(commands::configure::Args),
     /// Watch the fleet, raise alerts, scale; until it is ended
     Controller(commands::controller::Args),
+    /// Send a droplet no new requests, or send it requests again
+    Drain(commands::drain::Args),
+    /// Print completions for a shell
+    Completions(commands::completions::Args),
     /// Open a shell on a droplet, or run one command there
     Ssh(commands::ssh::Args),
     /// Reach a router's admin API and dashboard, on a port of this machine

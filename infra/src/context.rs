@@ -54,7 +54,8 @@ impl Context {
     /// If the file cannot be read, or all its faults.
     pub(crate) fn spec(&self) -> anyhow::Result<Spec> {
         let file = self.common.file.display().to_string();
-        let text = std::fs::read_to_string(&self.common.file).with_context(|| format!("read {file}"))?;
+        let text = std::fs::read_to_string(&self.common.file)
+            .with_context(|| format!("read {file} (`sluice-infra init` writes a first one)"))?;
         Ok(sluice_infra_spec::parse(&Source { file, text })?)
     }
 

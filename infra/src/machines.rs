@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use sluice_infra_cloud::Droplet;
-use sluice_infra_host::Ssh;
+use sluice_infra_host::{Remote as _, Ssh};
 use sluice_infra_plan::tags;
 use sluice_infra_spec::Role;
 
+use crate::context::Context;
+use crate::deployment::reach;
 use crate::session::Session;
 
 /// An ssh to there that the user has in the foreground; the destination is still to come. It has a connection of its own, since it
@@ -44,6 +46,18 @@ pub(crate) async fn named(session: &Session, name: &str) -> anyhow::Result<Dropl
         [] => bail!("no droplet is named {name}; there are: {}", names.join(", ")),
         [..] => bail!("{name} is the beginning of several: {}", names.join(", ")),
     }
+}
+
+/// Asks the agent of a droplet.
+///
+/// # Errors
+/// If it is not reached, or does not do it.
+pub(crate) async fn ask(context: &Context, session: &Session, droplet: &Droplet, word: &str) -> anyhow::Result<()> {
+    let ssh = reach(context, session, droplet)?;
+    let program = ssh.layout().programs().join("sluice-infra").display().to_string();
+    let output = ssh.run(&[&program, "agent", word], &[]).await?;
+    ensure!(output.status == 0, "{}", output.stderr.lines().last().unwrap_or("it said nothing"));
+    Ok(())
 }
 
 /// A droplet with this role: the first by name.

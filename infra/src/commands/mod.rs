@@ -4,12 +4,14 @@ pub(crate) mod agent;
 pub(crate) mod alerts;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod completions;
 pub(crate) mod configure;
 pub(crate) mod controller;
 pub(crate) mod cost;
 pub(crate) mod deploy;
 pub(crate) mod destroy;
 pub(crate) mod doctor;
+pub(crate) mod drain;
 pub(crate) mod drift;
 pub(crate) mod drill;
 pub(crate) mod export;
@@ -46,11 +48,13 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::LocalDroplet(args) => local_droplet::run(&args, &context),
         Command::Apply(args) => apply::run(&args, &context),
         Command::Audit(args) => audit::run(&args, &context),
+        Command::Completions(args) => completions::run(&args),
         Command::Configure(args) => configure::run(&args, &context),
         Command::Controller(args) => controller::run(&args, context),
         Command::Cost(args) => cost::run(&args, &context),
         Command::Destroy(args) => destroy::run(&args, &context),
         Command::Doctor(args) => doctor::run(&args, &context),
+        Command::Drain(args) => drain::run(&args, &context),
         Command::Drift(args) => drift::run(&args, &context),
         Command::Drill(args) => drill::run(&args, &context),
         Command::Export(args) => export::run(&args, &context),

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail, ensure};
 use sluice_infra_cloud::{Droplet, DropletId};
 use sluice_infra_deploy::operator::{self, TargetOutcome};
-use sluice_infra_host::Remote as _;
 use sluice_infra_host::converge::Mode;
 use sluice_infra_plan::Outcome;
 use sluice_infra_scale::{Action, Decision};
@@ -20,7 +19,8 @@ use super::now_ms;
 use super::pool::Pool;
 use crate::configured::{Configured, Ended};
 use crate::context::Context;
-use crate::deployment::{self, reach};
+use crate::deployment;
+use crate::machines;
 use crate::session::Session;
 
 /// How long a deed waits for the lock that an operator's command holds.
@@ -268,12 +268,8 @@ async fn remove(context: &Context, pool: &str, id: &DropletId, name: &str, fence
 /// Asks the agent of a droplet.
 async fn ask(context: &Context, name: &str, word: &str) -> anyhow::Result<()> {
     let session = Session::to_read(context, "controller").await?;
-    let droplet = crate::machines::named(&session, name).await?;
-    let ssh = reach(context, &session, &droplet)?;
-    let program = ssh.layout().programs().join("sluice-infra").display().to_string();
-    let output = ssh.run(&[&program, "agent", word], &[]).await?;
-    ensure!(output.status == 0, "{}", output.stderr.lines().last().unwrap_or("it said nothing"));
-    Ok(())
+    let droplet = machines::named(&session, name).await?;
+    machines::ask(context, &session, &droplet, word).await
 }
 
 #[cfg(test)]

@@ -61,7 +61,8 @@ pub(crate) fn read<'d>(reader: &mut Reader<'_>, name: Named, value: &'d Value<'d
     let app = keys.optional(reader, "app", name_text);
     let variant = keys.optional(reader, "variant", name_text);
     let scale = keys.optional(reader, "scale", scale::read);
-    if let Some(roles) = &roles {
+    // Of roles that are none, nothing follows.
+    if let Some(roles) = roles.as_ref().filter(|roles| !roles.is_empty()) {
         match (roles.contains(&Role::App), &app, &variant) {
             (true, None, _) => {
                 keys.missing(reader, &place, &["app"], "`app` is missing", "say which app runs there: app = \"meow\"")
