@@ -90,7 +90,7 @@ async fn show_log(droplet: &Droplet, lines: usize, follow: bool) -> anyhow::Resu
 fn known(before: &[String], now: &[String]) -> usize {
     let ends = |at: usize| {
         let length = at.min(before.len());
-        now.get(at - length..at) == before.get(before.len() - length..)
+        length > 0 && now.get(at - length..at) == before.get(before.len() - length..)
     };
     (1..=now.len()).rev().find(|at| ends(*at)).unwrap_or(0)
 }
