@@ -1,6 +1,8 @@
 //! The folder of a local cloud, and the lock that whoever reads or changes it holds.
 //!
-//!     lock  cloud.json  droplets/ID/{droplet.json,root/,console.log,..}  logs/ID-NAME/  leaving/
+//! ```text
+//! lock  cloud.json  droplets/ID/{droplet.json,root/,console.log,..}  logs/ID-NAME/  leaving/
+//! ```
 
 use std::fs::File;
 use std::io;
