@@ -1,7 +1,8 @@
 //! Who visits the edge: single requests of the story, and a steady stream in the background of which none may fail.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -71,7 +72,7 @@ impl Edge {
 
 /// A steady stream of requests. None may fail, whatever the operators do.
 pub(super) struct Stream {
-    stop: Arc<AtomicBool>,
+    stop: Sender<()>,
     sent: Arc<AtomicU64>,
     thread: JoinHandle<Vec<String>>,
 }
@@ -82,33 +83,34 @@ impl Stream {
 
     /// Begins.
     pub(super) fn start(edge: &Edge) -> Self {
-        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stop, stopped) = mpsc::channel();
+        let sent = Arc::new(AtomicU64::new(0));
         let thread = thread::spawn({
-            let (edge, stop, sent) = (edge.clone(), Arc::clone(&stop), Arc::clone(&sent));
-            move || visit(&edge, &stop, &sent)
+            let (edge, sent) = (edge.clone(), Arc::clone(&sent));
+            move || visit(&edge, &stopped, &sent)
         });
         Self { stop, sent, thread }
     }
 
     /// Ends it; the number of requests, and what went wrong with each that failed.
     pub(super) fn end(self) -> Result<(u64, Vec<String>)> {
-        self.stop.store(true, Ordering::Relaxed);
+        // The thread waits for this between two requests.
+        drop(self.stop);
         let failures = self.thread.join().map_err(|_| anyhow!("the stream of visitors ended by itself"))?;
         Ok((self.sent.load(Ordering::Relaxed), failures))
     }
 }
 
-fn visit(edge: &Edge, stop: &AtomicBool, sent: &AtomicU64) -> Vec<String> {
+/// A request after each pause, until whoever holds the other end of `stopped` lets go of it.
+fn visit(edge: &Edge, stopped: &Receiver<()>, sent: &AtomicU64) -> Vec<String> {
     let mut failures = Vec::new();
-    while !stop.load(Ordering::Relaxed) && failures.len() < Stream::FAILURES_MAX {
+    while stopped.recv_timeout(PAUSE) == Err(RecvTimeoutError::Timeout) && failures.len() < Stream::FAILURES_MAX {
         let user = format!("visitor-{}", sent.fetch_add(1, Ordering::Relaxed) % 1_000);
         match edge.get("/recent", &user) {
             Ok(answer) if answer.status().is_success() => {}
             Ok(answer) => failures.push(format!("{user} got {}", answer.status())),
             Err(error) => failures.push(format!("{user}: {error:#}")),
         }
-        #[expect(clippy::disallowed_methods, reason = "the pace of the stream, nothing waits for it")]
-        thread::sleep(PAUSE);
     }
     failures
 }
