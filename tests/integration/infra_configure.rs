@@ -11,6 +11,8 @@ use sluice_tests::client::http;
 use sluice_tests::eventually;
 use sluice_tests::fleet::{Fleet, FleetDroplet};
 
+use crate::infra_site::{self, ROUTES, only};
+
 /// The secret of the fleet.
 const PASSWORD: &str = "0123456789abcdefConfigureMarker";
 const FLEET: &str = r#"
@@ -32,39 +34,11 @@ run = ["./meow"]
 port = 8001
 health = { path = "/" }
 pipeline.steps = [{ name = "test", run = "true" }]
-
-[router]
-folder = "router"
-
-[redis]
-password = { env = "SLUICE_REDIS_PASSWORD" }
-"#;
-const PROCESS: &str = include_str!("../../infra/src/commands/init/sluice.toml");
-const ROUTES: &str = r#"
-[upstreams.stable]
-discover = { app = "meow", variant = "stable" }
-
-[[routes]]
-name = "servers"
-match = { path = { exact = "/listservers" } }
-to = { builtin = "servers" }
-
-[[routes]]
-name = "app"
-match = { path = { prefix = "/" } }
-to = "stable"
 "#;
 
 /// A fleet of these pools, with the routers' folder.
 fn fleet(pools: &str) -> Result<Fleet> {
-    let fleet = Fleet::new(&format!("{pools}{REST}"))?.env("SLUICE_REDIS_PASSWORD", PASSWORD);
-    fleet.write("router/sluice.toml", PROCESS)?;
-    fleet.write("router/routes.d/app.toml", ROUTES)?;
-    Ok(fleet)
-}
-
-fn only(fleet: &Fleet, pool: &str) -> Result<FleetDroplet> {
-    fleet.pool(pool)?.pop().with_context(|| format!("no droplet of {pool}"))
+    infra_site::fleet(&format!("{pools}{REST}"), "meow", PASSWORD)
 }
 
 /// The router answers.
@@ -136,7 +110,10 @@ async fn drift(fleet: &Fleet, edge: &FleetDroplet, app: &FleetDroplet) -> Result
 async fn bad_policy(fleet: &Fleet, edge: &FleetDroplet) -> Result<()> {
     let there = edge.at("/etc/sluice/router/routes.d/app.toml");
     let before = std::fs::read_to_string(&there)?;
-    fleet.write("router/routes.d/app.toml", &ROUTES.replace("to = \"stable\"", "to = \"stabel\""))?;
+    fleet.write(
+        "router/routes.d/app.toml",
+        &ROUTES.replace("APP", "meow").replace("to = \"stable\"", "to = \"stabel\""),
+    )?;
     for command in [&["configure"][..], &["up", "--yes"]] {
         let refused = fleet.run(command).await?;
         assert_eq!(refused.code, 1, "{refused:?}");

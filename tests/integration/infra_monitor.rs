@@ -9,11 +9,13 @@ use serde_json::Value;
 use sluice_infra_host::{Layout, Releases, init};
 use sluice_tests::client::http;
 use sluice_tests::eventually_within;
-use sluice_tests::fleet::{Fleet, FleetDroplet};
+use sluice_tests::fleet::Fleet;
 use sluice_tests::metrics;
 use sluice_tests::process::Process;
 
 use super::infra_traffic::release;
+
+use crate::infra_site::{self, only};
 
 /// The pool `canary` is the one that gets busy; `app` is scaled for it, so that the start of a new droplet raises no alert.
 const INFRA: &str = r#"
@@ -58,27 +60,6 @@ port = 8001
 drain = "1s"
 health = { path = "/", interval = "100ms", healthy = 1 }
 pipeline.steps = [{ name = "test", run = "node --check server.js" }]
-
-[router]
-folder = "router"
-
-[redis]
-password = { env = "SLUICE_REDIS_PASSWORD" }
-"#;
-const PROCESS: &str = include_str!("../../infra/src/commands/init/sluice.toml");
-const ROUTES: &str = r#"
-[upstreams.stable]
-discover = { app = "hello", variant = "stable" }
-
-[[routes]]
-name = "servers"
-match = { path = { exact = "/listservers" } }
-to = { builtin = "servers" }
-
-[[routes]]
-name = "app"
-match = { path = { prefix = "/" } }
-to = "stable"
 "#;
 /// Rounds and leases last seconds, and a busy machine many of them.
 const WHILE: Duration = Duration::from_secs(120);
@@ -88,16 +69,10 @@ const BUSY: &str = "while [ ! -e \"$SLUICE_ROOT/enough\" ]; do :; done";
 
 /// Up, with a release on each droplet of the app.
 async fn start() -> Result<Fleet> {
-    let fleet = Fleet::new(INFRA)?.env("SLUICE_REDIS_PASSWORD", "0123456789abcdef");
-    fleet.write("router/sluice.toml", PROCESS)?;
-    fleet.write("router/routes.d/app.toml", ROUTES)?;
+    let fleet = infra_site::fleet(INFRA, "hello", "0123456789abcdef")?;
     fleet.succeeds(&["up", "--yes"]).await?;
     release(&fleet).await?;
     Ok(fleet)
-}
-
-fn only(fleet: &Fleet, pool: &str) -> Result<FleetDroplet> {
-    fleet.pool(pool)?.pop().with_context(|| format!("no droplet of {pool}"))
 }
 
 /// What a command tells as JSON.

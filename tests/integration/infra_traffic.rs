@@ -11,6 +11,8 @@ use sluice_tests::{eventually, eventually_within};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
+use crate::infra_site;
+
 const INFRA: &str = r#"
 [fleet]
 name = "cats"
@@ -33,22 +35,6 @@ run = ["node", "server.js", "{{ address }}", "{{ port }}"]
 port = 8001
 health = { path = "/", interval = "100ms", healthy = 1 }
 pipeline.steps = [{ name = "test", run = "node --check server.js" }]
-
-[router]
-folder = "router"
-
-[redis]
-password = { env = "SLUICE_REDIS_PASSWORD" }
-"#;
-const PROCESS: &str = include_str!("../../infra/src/commands/init/sluice.toml");
-const ROUTES: &str = r#"
-[upstreams.stable]
-discover = { app = "hello", variant = "stable" }
-
-[[routes]]
-name = "app"
-match = { path = { prefix = "/" } }
-to = "stable"
 "#;
 const SERVER: &str =
     "require('node:http').createServer((_, answer) => answer.end('hello')).listen(process.argv[3], process.argv[2]);\n";
@@ -97,9 +83,7 @@ async fn wish(fleet: &Fleet) -> Result<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn infra_traffic_requests_bring_a_droplet() -> Result<()> {
-    let fleet = Fleet::new(INFRA)?.env("SLUICE_REDIS_PASSWORD", "0123456789abcdef");
-    fleet.write("router/sluice.toml", PROCESS)?;
-    fleet.write("router/routes.d/app.toml", ROUTES)?;
+    let fleet = infra_site::fleet(INFRA, "hello", "0123456789abcdef")?;
     fleet.succeeds(&["up", "--yes"]).await?;
     release(&fleet).await?;
     let edge = fleet.pool("edge")?.pop().context("an edge")?;

@@ -25,6 +25,7 @@ mod infra_monitor;
 mod infra_plan;
 mod infra_pydo;
 mod infra_sim;
+mod infra_site;
 mod infra_story;
 mod infra_traffic;
 mod init;
